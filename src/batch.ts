@@ -1,0 +1,161 @@
+import type { Clock } from './clock.ts'
+import { codecFor } from './codec/index.ts'
+import type { Task } from './config/task.ts'
+import { type Failure, PrewarmError, toFailure } from './errors.ts'
+import { jitteredTtlMs } from './keyspace/ttl.ts'
+import { backoffMs } from './origin/backoff.ts'
+import type { Origin, ReadOptions, ReadResult, Work } from './origin/types.ts'
+import type { Entry, Store } from './store/types.ts'
+import type { KeyCounts, Outcome } from './types.ts'
+
+/** What a batch tells when it has ended. Counts, not keys: it crosses a thread. */
+export interface BatchReport {
+  /** `planned` is what this batch accounts for: the sum of the others. Keys in `retryKeys` are not in it. */
+  keys: KeyCounts
+  /** Keys whose read may succeed later. */
+  retryKeys: string[]
+  firstError: Failure | null
+  /** Some of the keys that are in the store now. */
+  sample: string[]
+  /** The stream has no further page. */
+  done: boolean
+  originRequests: number
+  readNs: number
+  writeNs: number
+}
+
+export interface BatchOptions extends ReadOptions {
+  /** Bound on the writing, ms. */
+  storeTimeoutMs: number
+  backoffBaseMs: number
+  /** Called with the number of keys just before they are sent: from here on a lost worker may have written. */
+  onWriting?: (keys: number) => void
+}
+
+const SAMPLE = 4
+
+/**
+ * Reads one batch, encodes it, writes it in one pipeline. Runs in a worker or inline; the only place where values live.
+ *
+ * @throws {PrewarmError} `ORIGIN_*` if the whole read failed, `JOB_CANCELLED` if `signal` aborted before the write
+ */
+export async function runBatch(
+  task: Task,
+  work: Work,
+  options: BatchOptions,
+  edges: { origin: Origin; store: Store; clock: Clock },
+): Promise<BatchReport> {
+  const { origin, store, clock } = edges
+  const report = emptyReport()
+  let startNs = clock.nowNs()
+  const onBegin = () => {
+    startNs = clock.nowNs()
+  }
+  const read = await origin.read(work, { ...options, onBegin })
+  report.done = read.done
+  report.originRequests = read.requests
+  const entries = encode(task, read, report)
+  report.readNs = clock.nowNs() - startNs
+
+  if (options.signal.aborted)
+    throw new PrewarmError('JOB_CANCELLED', `Task '${task.name}' was cancelled before a write`)
+  if (entries.length > 0) {
+    options.onWriting?.(entries.length)
+    await write(task, entries, options, { store, clock }, report)
+  }
+  report.writeNs = clock.nowNs() - startNs - report.readNs
+  return report
+}
+
+/** A report of nothing. */
+export function emptyReport(): BatchReport {
+  return {
+    keys: { planned: 0, written: 0, skippedPresent: 0, skippedNewer: 0, failed: 0, unknown: 0 },
+    retryKeys: [],
+    firstError: null,
+    sample: [],
+    done: true,
+    originRequests: 0,
+    readNs: 0,
+    writeNs: 0,
+  }
+}
+
+function encode(task: Task, read: ReadResult, report: BatchReport): Entry[] {
+  for (const { key, failure, retryable } of read.failures) {
+    if (retryable && key !== null) {
+      report.retryKeys.push(key)
+      report.firstError ??= failure
+    } else count(report, 'failed', failure)
+  }
+  const codec = codecFor(task.value)
+  const entries: Entry[] = []
+  for (const { key, value, version } of read.records) {
+    try {
+      const encoded = codec.encode(value)
+      entries.push({ key, ttlMs: jitteredTtlMs(key, task.ttlMs, task.ttlJitter), encoded, version })
+    } catch (error) {
+      count(report, 'failed', { ...toFailure(error, 'VALUE_INVALID'), key })
+    }
+  }
+  return entries
+}
+
+/** Writes; what surely was not written, and may be, is tried again while the value is fresh. */
+async function write(
+  task: Task,
+  entries: Entry[],
+  options: BatchOptions,
+  { store, clock }: { store: Store; clock: Clock },
+  report: BatchReport,
+): Promise<void> {
+  const deadlineMs = clock.nowMs() + options.storeTimeoutMs
+  let left = entries
+  for (let attempt = 0; ; attempt++) {
+    const timeoutMs = Math.max(1, deadlineMs - clock.nowMs())
+    const { outcomes, failures } = await store.write(left, {
+      mode: task.mode,
+      versionField: versionField(task),
+      timeoutMs,
+      signal: options.signal,
+    })
+    const mayRetry = attempt < task.retries && clock.nowMs() < deadlineMs && !options.signal.aborted
+    const again: Entry[] = []
+    for (const [index, entry] of left.entries()) {
+      const failed = failures.get(index)
+      if (failed?.retryable && mayRetry) again.push(entry)
+      else {
+        count(report, outcomes[index] as Outcome, failed?.failure)
+        if (failed === undefined && report.sample.length < SAMPLE) report.sample.push(entry.key)
+      }
+    }
+    if (again.length === 0) return
+    left = again
+    await clock.sleep(backoffMs(attempt, options.backoffBaseMs, Math.random), options.signal)
+    if (options.signal.aborted) {
+      const message = `Task '${task.name}' was cancelled before a write was tried again`
+      for (const { key } of left) count(report, 'failed', { code: 'JOB_CANCELLED', message, key })
+      return
+    }
+  }
+}
+
+/** The field or property that holds the version in the value itself, if one does. */
+function versionField(task: Task): string | null {
+  if (typeof task.version !== 'string' || (task.value !== 'hash' && task.value !== 'json')) return null
+  return task.columns === undefined || task.columns.includes(task.version) ? task.version : null
+}
+
+const FIELD = {
+  written: 'written',
+  skipped_present: 'skippedPresent',
+  skipped_newer: 'skippedNewer',
+  failed: 'failed',
+  unknown: 'unknown',
+} as const
+
+function count(report: BatchReport, outcome: Outcome, failure?: Failure): void {
+  report.keys.planned++
+  report.keys[FIELD[outcome]]++
+  if (failure !== undefined) report.firstError ??= failure
+}

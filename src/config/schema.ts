@@ -1,0 +1,224 @@
+import { z } from 'zod'
+import { PrewarmError, redact } from '../errors.ts'
+import type { StrategyName } from '../types.ts'
+import { parseDuration } from './duration.ts'
+
+export const STRATEGIES: readonly StrategyName[] = ['selective', 'breadth', 'priority']
+
+/** Lowest and highest value of each kind of number, and whether it is a whole one. */
+export const BOUNDS = {
+  ttlMs: [1, 31_536_000_000, false],
+  timeoutMs: [1, 86_400_000, false],
+  delayMs: [0, 86_400_000, false],
+  maxOriginRps: [0.1, 1_000_000, false],
+  concurrentWarmers: [1, 1000, true],
+  batchSize: [1, 10_000, true],
+  retries: [0, 20, true],
+  workers: [0, 64, true],
+} as const
+
+function number([min, max, whole]: readonly [number, number, boolean]) {
+  const expected = `expected a ${whole ? 'whole ' : ''}number from ${min} to ${max}`
+  return z.custom<number>(
+    (value) => typeof value === 'number' && value >= min && value <= max && (!whole || Number.isInteger(value)),
+    expected,
+  )
+}
+
+function duration([min, max]: readonly [number, number, boolean]) {
+  return z.custom<number | string>((value) => {
+    const ms = parseDuration(value)
+    return ms !== null && ms >= min && ms <= max
+  }, `expected ms as a number, or text such as '5m' (units ms, s, m, h, d, w), from ${min} to ${max} ms`)
+}
+
+const text = z.custom<string>((value) => typeof value === 'string' && value !== '', 'expected text that is not empty')
+const flag = z.custom<boolean>((value) => typeof value === 'boolean', 'expected true or false')
+const fn = z.custom<(...args: never[]) => unknown>((value) => typeof value === 'function', 'expected a function')
+const texts = z.array(text, 'expected a list of texts')
+const oneOf = (...names: readonly string[]) =>
+  z.custom<string>(
+    (value) => names.includes(value as string),
+    `expected one of ${names.map((n) => `'${n}'`).join(', ')}`,
+  )
+const url = (...protocols: string[]) =>
+  z.custom<string>(
+    (value) => typeof value === 'string' && protocols.some((protocol) => value.startsWith(protocol)),
+    `expected a URL that starts with ${protocols.join(' or ')}`,
+  )
+const column = z.strictObject({ column: text }, "expected { column: 'name' }")
+const value = z.union(
+  [oneOf('hash', 'json', 'string'), column],
+  "expected 'hash', 'json', 'string' or { column: 'name' }",
+)
+
+const common = {
+  key: text,
+  ttl: duration(BOUNDS.ttlMs).optional(),
+  ttlJitter: number([0, 1, false]).optional(),
+  priority: number([-1_000_000, 1_000_000, false]).optional(),
+  critical: flag.optional(),
+  tags: texts.optional(),
+  params: z
+    .custom<object>(
+      (given) => typeof given === 'object' && given !== null && !Array.isArray(given),
+      'expected defaults by name, or a zod object',
+    )
+    .optional(),
+  timeoutMs: duration(BOUNDS.timeoutMs).optional(),
+  retries: number(BOUNDS.retries).optional(),
+  mode: oneOf('overwrite', 'add', 'newer').optional(),
+  version: z
+    .custom(
+      (given) => (typeof given === 'string' && given !== '') || typeof given === 'function',
+      'expected a column or a function',
+    )
+    .optional(),
+  schedule: text.optional(),
+  batchSize: number(BOUNDS.batchSize).optional(),
+  columns: texts.optional(),
+}
+
+const task = z
+  .discriminatedUnion(
+    'kind',
+    [
+      z.strictObject({
+        kind: z.literal('sql'),
+        ...common,
+        value: z.union([oneOf('hash', 'json'), column], "expected 'hash', 'json' or { column: 'name' }"),
+        query: z.custom(
+          (given) => (typeof given === 'string' && given.trim() !== '') || typeof given === 'function',
+          'expected SQL text or a function (sql, params) => sql`…`',
+        ),
+        orderBy: texts.optional(),
+      }),
+      z.strictObject({ kind: z.literal('load'), ...common, value: value.optional(), select: fn.optional(), load: fn }),
+      z.strictObject({
+        kind: z.literal('http'),
+        ...common,
+        value: value.optional(),
+        select: fn.optional(),
+        url: url('http://', 'https://'),
+        method: oneOf('GET', 'HEAD', 'POST', 'PUT').optional(),
+        headers: z.record(z.string(), z.string(), 'expected texts by name').optional(),
+        pointer: z
+          .custom<string>(
+            (given) => given === '' || (typeof given === 'string' && given.startsWith('/')),
+            "expected a JSON pointer such as '/data/rate'",
+          )
+          .optional(),
+        maxBytes: number([1, 1_073_741_824, true]).optional(),
+      }),
+    ],
+    'expected sql({...}), load({...}) or http({...})',
+  )
+  .refine((given) => given.mode !== 'newer' || given.version !== undefined, {
+    path: ['version'],
+    message: "expected a column or a function, because mode is 'newer'",
+  })
+
+const tls = z.strictObject({
+  caFile: text.optional(),
+  certFile: text.optional(),
+  keyFile: text.optional(),
+  rejectUnauthorized: flag.optional(),
+})
+
+const config = z.strictObject({
+  redis: url('redis://', 'rediss://').optional(),
+  redisTls: tls.optional(),
+  database: url('postgres://', 'postgresql://').optional(),
+  databaseTls: tls.optional(),
+  tasks: z.record(
+    z.string().regex(/^[A-Za-z][\w-]*$/, "expected a task name of letters, digits, '-' and '_'"),
+    task,
+    'expected tasks by name',
+  ),
+  workers: number(BOUNDS.workers).optional(),
+  maxOriginRps: number(BOUNDS.maxOriginRps).optional(),
+  concurrentWarmers: number(BOUNDS.concurrentWarmers).optional(),
+  maxBatchSize: number(BOUNDS.batchSize).optional(),
+  pageRows: number(BOUNDS.batchSize).optional(),
+  defaultTtl: duration(BOUNDS.ttlMs).optional(),
+  originTimeoutMs: duration(BOUNDS.timeoutMs).optional(),
+  retryAttempts: number(BOUNDS.retries).optional(),
+  backoffBaseMs: duration(BOUNDS.delayMs).optional(),
+  emergencyThresholdMs: duration(BOUNDS.timeoutMs).optional(),
+  defaultStrategy: oneOf(...STRATEGIES).optional(),
+  jobTimeoutMs: duration(BOUNDS.timeoutMs).optional(),
+  startup: z.strictObject({ enabled: flag.optional(), delayMs: duration(BOUNDS.delayMs).optional() }).optional(),
+})
+
+/**
+ * Checks a configuration.
+ *
+ * @throws {PrewarmError} `CONFIG_INVALID` with a line for each mistake: its path, its value, what was expected
+ */
+export function checkConfig(given: unknown): void {
+  const checked = config.safeParse(given)
+  if (checked.success) return
+  const lines = checked.error.issues.flatMap((issue) => issueLines(issue, given))
+  throw new PrewarmError('CONFIG_INVALID', lines.join('\n'))
+}
+
+function issueLines(issue: z.core.$ZodIssue, given: unknown): string[] {
+  const path = issue.path.map(String)
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => `${[...path, key].join('.')} is not a known field${suggestion(key, path)}`)
+  }
+  let current = given
+  for (const step of issue.path) current = (current as Record<PropertyKey, unknown> | undefined)?.[step]
+  const message = issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message
+  return [`${path.join('.') || 'config'} is ${show(current)}, ${message}`]
+}
+
+function suggestion(key: string, path: readonly string[]): string {
+  const known =
+    path[0] === 'tasks'
+      ? [
+          ...Object.keys(common),
+          'value',
+          'query',
+          'orderBy',
+          'select',
+          'load',
+          'url',
+          'method',
+          'headers',
+          'pointer',
+          'maxBytes',
+        ]
+      : Object.keys(config.shape)
+  const close = known.find(
+    (name) =>
+      distance(name.toLowerCase(), key.toLowerCase()) <= 2 ||
+      name.toLowerCase().startsWith(key.toLowerCase()) ||
+      key.toLowerCase().startsWith(name.toLowerCase()),
+  )
+  return close === undefined ? '' : `; did you mean '${close}'?`
+}
+
+/** Levenshtein distance, for short names. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      next[j] = Math.min(
+        (row[j] as number) + 1,
+        (next[j - 1] as number) + 1,
+        (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1),
+      )
+    }
+    row = next
+  }
+  return row[b.length] as number
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'string') return `'${redact(value)}'`
+  if (typeof value === 'function') return 'a function'
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object'
+  return String(value)
+}

@@ -1,0 +1,288 @@
+import type { Clock } from '../clock.ts'
+import type { Task } from '../config/task.ts'
+import type { ErrorCode, Failure } from '../errors.ts'
+import { backoffMs } from '../origin/backoff.ts'
+import type { RowRange, Work } from '../origin/types.ts'
+import type { BatchEnd } from '../pool/member.ts'
+import type { Params, TaskProgress } from '../types.ts'
+import type { TaskPlan } from './plan.ts'
+import { Tally } from './tally.ts'
+
+/** One batch of a lane: what to read, and which try it is. */
+export interface Unit {
+  work: Work
+  attempt: number
+  /** Keys or rows it accounts for; null where nobody knows (a page of a stream). */
+  keys: number | null
+  /** The stream's pages all go to the worker that holds its cursor. */
+  worker: number | undefined
+}
+
+export interface LaneOptions {
+  task: Task
+  priority: number
+  params: Params
+  batchSize: number
+  batchDelayMs: number
+  backoffBaseMs: number
+  clock: Clock
+  random: () => number
+}
+
+/** Pages of a stream that may be on their way at once: one is read while others are written. */
+const STREAM_WINDOW = 3
+
+interface Stream {
+  id: string
+  worker: number | undefined
+  limit: number | null
+  isDone: boolean
+}
+
+/** One task within one job: gives its batches one after the other and accounts for each of its keys. */
+export class Lane {
+  readonly task: Task
+  readonly priority: number
+  readonly params: Params
+  readonly batchSize: number
+  readonly tally = new Tally()
+  readonly startNs: number
+  endNs: number | undefined
+  /** Keys that another job had already. */
+  deduplicated = 0
+  /** Names held in the in-flight register, to be released at the end. */
+  claimed: string[] = []
+  stoppedBy: ErrorCode | null = null
+
+  readonly #options: LaneOptions
+  readonly #retries: { unit: Unit; notBeforeNs: number }[] = []
+  #plan: TaskPlan | undefined
+  #keys: string[] = []
+  #keysAt = 0
+  #ranges: { range: RowRange; rows: number }[] = []
+  #stream: Stream | undefined
+  #streamNumber = 0
+  #streamTries = 0
+  #notBeforeNs = 0
+  #outstanding = 0
+
+  constructor(options: LaneOptions) {
+    this.task = options.task
+    this.priority = options.priority
+    this.params = options.params
+    this.batchSize = options.batchSize
+    this.#options = options
+    this.startNs = options.clock.nowNs()
+  }
+
+  open(plan: TaskPlan): void {
+    if (this.stoppedBy !== null) return
+    this.#plan = plan
+    if (plan.kind === 'keys') {
+      this.#keys = plan.keys
+      for (const failure of plan.failures) this.tally.give('failed', 1, failure)
+    } else if (plan.kind === 'ranges') this.#ranges = [...plan.ranges].reverse()
+    else this.#openStream()
+    this.#checkEnd()
+  }
+
+  /** The task could not even be planned. */
+  fail(failure: Failure): void {
+    if (this.stoppedBy !== null) return
+    this.#plan ??= { kind: 'keys', keys: [], failures: [] }
+    this.tally.break(failure)
+    this.#checkEnd()
+  }
+
+  get isEnded(): boolean {
+    return this.endNs !== undefined
+  }
+
+  /** Requests to the origin that the next batch would make. */
+  get nextCost(): number {
+    if (this.task.kind !== 'http') return 1
+    const retry = this.#retries[0]
+    return Math.max(1, retry?.unit.keys ?? Math.min(this.batchSize, this.#keys.length - this.#keysAt))
+  }
+
+  /** ms until it can give a batch: 0 now, null when only an answer can bring one. */
+  get waitMs(): number | null {
+    if (this.isEnded || this.#plan === undefined) return null
+    const nowNs = this.#options.clock.nowNs()
+    const ofRetry = this.#retries[0] === undefined ? null : Math.max(0, (this.#retries[0].notBeforeNs - nowNs) / 1e6)
+    if (!this.#hasFresh()) return ofRetry
+    const ofFresh = Math.max(0, (this.#notBeforeNs - nowNs) / 1e6)
+    return ofRetry === null ? ofFresh : Math.min(ofFresh, ofRetry)
+  }
+
+  /** The worker that the next batch must go to. */
+  get nextWorker(): number | undefined {
+    return this.#retryIsDue() ? this.#retries[0]?.unit.worker : this.#stream?.worker
+  }
+
+  /** Takes the next batch; ask `waitMs` first. */
+  take(): Unit {
+    this.#outstanding++
+    if (this.#retryIsDue()) return (this.#retries.shift() as { unit: Unit }).unit
+    this.#notBeforeNs = this.#options.clock.nowNs() + this.#options.batchDelayMs * 1e6
+    if (this.#stream !== undefined) {
+      const { id, worker, limit } = this.#stream
+      return { work: { kind: 'page', stream: id, rows: this.batchSize, limit }, attempt: 0, keys: null, worker }
+    }
+    const range = this.#ranges.pop()
+    if (range !== undefined)
+      return { work: { kind: 'range', range: range.range }, attempt: 0, keys: range.rows, worker: undefined }
+    const keys = this.#keys.slice(this.#keysAt, this.#keysAt + this.batchSize)
+    this.#keysAt += keys.length
+    return { work: { kind: 'keys', keys }, attempt: 0, keys: keys.length, worker: undefined }
+  }
+
+  /** The worker that took the stream's first page holds its cursor from then on. */
+  sentTo(unit: Unit, worker: number): void {
+    if (unit.work.kind === 'page' && this.#stream?.id === unit.work.stream) this.#stream.worker = worker
+  }
+
+  /** Accounts for a batch that has ended. */
+  settle(unit: Unit, end: BatchEnd): void {
+    this.#outstanding--
+    if (unit.work.kind === 'page') this.#settlePage(unit.work.stream, end)
+    else if (end.status === 'done') {
+      this.tally.add(end.report)
+      const { retryKeys, firstError } = end.report
+      if (retryKeys.length > 0)
+        this.#again(
+          { ...unit, work: { kind: 'keys', keys: retryKeys }, keys: retryKeys.length },
+          firstError as Failure,
+          0,
+        )
+    } else {
+      const mayPass = end.status === 'lost' || end.retryable
+      const keysWriting = end.status === 'lost' ? end.keys : 0
+      if (mayPass) this.#again(unit, end.failure, keysWriting)
+      else this.#giveUp(unit.keys ?? 0, end.failure, keysWriting)
+    }
+    this.#checkEnd()
+  }
+
+  /** Takes no further batch; what was not begun has failed with `failure`. Batches on their way still count. */
+  stop(failure: Failure): void {
+    if (this.isEnded || this.stoppedBy !== null) return
+    this.stoppedBy = failure.code
+    this.#plan ??= { kind: 'keys', keys: [], failures: [] }
+    let left = this.#keys.length - this.#keysAt
+    for (const { rows } of this.#ranges) left += rows
+    for (const { unit } of this.#retries.splice(0)) left += unit.keys ?? 0
+    this.#keysAt = this.#keys.length
+    this.#ranges = []
+    if (this.#stream !== undefined && !this.#stream.isDone) {
+      this.#stream.isDone = true
+      this.tally.break(failure)
+    }
+    this.#giveUp(left, failure, 0)
+    this.tally.firstError ??= failure
+    this.#checkEnd()
+  }
+
+  /** The stream whose cursor some worker holds, if there is one. */
+  get heldStream(): { id: string; worker: number } | undefined {
+    const { id, worker } = this.#stream ?? {}
+    return id === undefined || worker === undefined ? undefined : { id, worker }
+  }
+
+  progress(): TaskProgress {
+    const { keys } = this.tally
+    const plan = this.#plan
+    const seconds = ((this.endNs ?? this.#options.clock.nowNs()) - this.startNs) / 1e9
+    const known =
+      plan === undefined
+        ? null
+        : plan.kind === 'keys'
+          ? plan.keys.length + plan.failures.length
+          : plan.kind === 'ranges'
+            ? plan.total
+            : plan.guess
+    return {
+      task: this.task.name,
+      done: keys.planned,
+      total: this.isEnded ? keys.planned : known === null ? null : Math.max(known, keys.planned),
+      estimated: !this.isEnded && plan?.kind === 'stream',
+      failed: keys.failed,
+      keysPerSecond: seconds > 0 ? keys.planned / seconds : 0,
+      finished: this.isEnded,
+    }
+  }
+
+  #settlePage(stream: string, end: BatchEnd): void {
+    // A page of a stream that was started again: its rows are read once more, so they are not counted here.
+    if (this.#stream?.id !== stream) return
+    if (end.status === 'done') {
+      this.tally.add(end.report)
+      if (end.report.done) this.#stream.isDone = true
+      return
+    }
+    if (this.#stream.isDone && end.status === 'failed') return
+    const mayPass = end.status === 'lost' || end.retryable
+    if (mayPass && this.stoppedBy === null && this.#streamTries < this.task.retries) {
+      this.tally.restart()
+      this.#streamTries++
+      this.#notBeforeNs = this.#options.clock.nowNs() + this.#pauseMs(this.#streamTries - 1) * 1e6
+      this.#openStream()
+      return
+    }
+    this.#stream.isDone = true
+    if (end.status === 'lost') this.tally.give('unknown', end.keys, end.failure)
+    this.tally.break(end.failure)
+  }
+
+  #openStream(): void {
+    const limit = this.#plan?.kind === 'stream' ? this.#plan.limit : null
+    this.#stream = {
+      id: `${this.task.name}#${this.#streamNumber++}@${this.startNs}`,
+      worker: undefined,
+      limit,
+      isDone: false,
+    }
+  }
+
+  #again(unit: Unit, failure: Failure, keysWriting: number): void {
+    if (this.stoppedBy !== null || unit.attempt >= this.task.retries) {
+      this.#giveUp(unit.keys ?? 0, failure, keysWriting)
+      return
+    }
+    const notBeforeNs = this.#options.clock.nowNs() + this.#pauseMs(unit.attempt) * 1e6
+    this.#retries.push({ unit: { ...unit, attempt: unit.attempt + 1 }, notBeforeNs })
+    this.#retries.sort((a, b) => a.notBeforeNs - b.notBeforeNs)
+  }
+
+  /** A lost worker may have written what it was writing; the rest surely was not. */
+  #giveUp(keys: number, failure: Failure, keysWriting: number): void {
+    const unknown = Math.min(keys, keysWriting)
+    this.tally.give('unknown', unknown, failure)
+    this.tally.give('failed', keys - unknown, failure)
+  }
+
+  #pauseMs(attempt: number): number {
+    return backoffMs(attempt, this.#options.backoffBaseMs, this.#options.random)
+  }
+
+  #retryIsDue(): boolean {
+    const retry = this.#retries[0]
+    return retry !== undefined && retry.notBeforeNs <= this.#options.clock.nowNs()
+  }
+
+  #hasFresh(): boolean {
+    if (this.stoppedBy !== null) return false
+    if (this.#stream !== undefined) {
+      if (this.#stream.isDone) return false
+      // Before the first page has found its worker there is nobody to send a second one to.
+      return this.#outstanding < (this.#stream.worker === undefined ? 1 : STREAM_WINDOW)
+    }
+    return this.#ranges.length > 0 || this.#keysAt < this.#keys.length
+  }
+
+  #checkEnd(): void {
+    if (this.isEnded || this.#plan === undefined || this.#outstanding > 0 || this.#retries.length > 0) return
+    if (this.#stream !== undefined ? !this.#stream.isDone : this.#hasFresh()) return
+    this.endNs = this.#options.clock.nowNs()
+  }
+}

@@ -1,0 +1,147 @@
+import type { KeyLike, OriginContext } from '../config/define.ts'
+import type { KeyedTask, SqlTask, Task } from '../config/task.ts'
+import { type Failure, PrewarmError, toFailure } from '../errors.ts'
+import { bounded } from '../origin/failure.ts'
+import { userError } from '../origin/function.ts'
+import { toKey } from '../origin/keys.ts'
+import { boundariesStatement, guessStatement } from '../origin/ranges.ts'
+import type { SqlClient } from '../origin/sql-client.ts'
+import type { RowRange } from '../origin/types.ts'
+import type { Params } from '../types.ts'
+
+/** What a task will read, in order: keys by name, ranges of rows, or one stream of rows. */
+export type TaskPlan =
+  /** `failures`: what `select` listed and is no key. */
+  | { kind: 'keys'; keys: string[]; failures: Failure[] }
+  | { kind: 'ranges'; ranges: { range: RowRange; rows: number }[]; total: number }
+  /** `guess` is the database's own, null if it would not say. */
+  | { kind: 'stream'; limit: number | null; guess: number | null }
+
+export interface PlanOptions {
+  params: Params
+  /** Rows of a range. */
+  batchSize: number
+  /** At most this many keys. */
+  count: number | null
+  signal: AbortSignal
+}
+
+/**
+ * Finds out what a task would warm now. Reads the origin, writes nothing.
+ *
+ * @throws {PrewarmError} `ORIGIN_*`, `CONFIG_INVALID` if the task can't list its keys
+ */
+export async function planTask(task: Task, client: () => SqlClient, options: PlanOptions): Promise<TaskPlan> {
+  if (task.kind !== 'sql') return planKeys(task, client, options)
+  return task.orderBy.length > 0 ? planRanges(task, client(), options) : planStream(task, client(), options)
+}
+
+async function planKeys(task: KeyedTask, client: () => SqlClient, options: PlanOptions): Promise<TaskPlan> {
+  const { select } = task
+  if (select === undefined) {
+    throw new PrewarmError(
+      'CONFIG_INVALID',
+      `tasks.${task.name} has no select, so its keys can't be listed: add select, or name the keys`,
+    )
+  }
+  const abort = new AbortController()
+  const context: OriginContext = {
+    params: options.params,
+    signal: AbortSignal.any([options.signal, abort.signal]),
+    get sql() {
+      return client().user
+    },
+  }
+  const what = `select of task '${task.name}'`
+  const limit = options.count ?? Number.POSITIVE_INFINITY
+  const listing = (async () => {
+    const keys = new Set<string>()
+    const failures: Failure[] = []
+    for await (const listed of await select(context)) {
+      if (keys.size + failures.length >= limit) break
+      try {
+        keys.add(toKey(task.key, listed as KeyLike))
+      } catch (error) {
+        failures.push(toFailure(error))
+      }
+    }
+    return { keys: [...keys], failures }
+  })()
+  try {
+    const listed = await bounded(listing, {
+      timeoutMs: task.timeoutMs,
+      signal: options.signal,
+      what,
+      cancel: () => abort.abort(),
+    })
+    return { kind: 'keys', ...listed }
+  } catch (error) {
+    throw userError(error, what)
+  }
+}
+
+async function planRanges(task: SqlTask, client: SqlClient, options: PlanOptions): Promise<TaskPlan> {
+  const { params, batchSize, count, signal } = options
+  const query = boundariesStatement(task, params, batchSize)
+  const { rows } = await client.rows(query, { as: 'text', timeoutMs: task.timeoutMs, signal })
+  if (rows.length === 0) return { kind: 'ranges', ranges: [wholeRange(0, count)], total: 0 }
+  const total = Math.min(Number(rows[0]?.[0]), count ?? Number.POSITIVE_INFINITY)
+  const nulls = Number(rows[0]?.[1])
+  const boundaries = rows.map((row) => row.slice(2, -1) as string[])
+  // A row whose order key is null lies in no range; many rows with one order key would make a range too large.
+  const largest = longestRun(boundaries)
+  if (nulls > 0 || largest > 4) return planStream(task, client, options)
+  const ranges: { range: RowRange; rows: number }[] = []
+  let left = total
+  for (let at = 0; at < boundaries.length && left > 0; ) {
+    let next = at + 1
+    while (next < boundaries.length && isSame(boundaries[next], boundaries[at])) next++
+    const rowsHere = Math.min((next - at) * batchSize, left)
+    const isCut = count !== null && left <= (next - at) * batchSize
+    ranges.push({
+      range: {
+        from: at === 0 ? null : (boundaries[at] as string[]),
+        to: boundaries[next] ?? null,
+        limit: isCut ? rowsHere : null,
+      },
+      rows: rowsHere,
+    })
+    left -= rowsHere
+    at = next
+  }
+  return { kind: 'ranges', ranges, total }
+}
+
+/** Rows may appear between the plan and the read: even an empty plan reads once. */
+function wholeRange(rows: number, limit: number | null): { range: RowRange; rows: number } {
+  return { range: { from: null, to: null, limit }, rows }
+}
+
+async function planStream(task: SqlTask, client: SqlClient, { params, count, signal }: PlanOptions): Promise<TaskPlan> {
+  const { rows } = await client.rows(guessStatement(task, params), { as: 'text', timeoutMs: task.timeoutMs, signal })
+  const guess = guessOf(rows[0]?.[0])
+  return { kind: 'stream', limit: count, guess: guess === null || count === null ? guess : Math.min(guess, count) }
+}
+
+function guessOf(plan: unknown): number | null {
+  try {
+    const rows = (JSON.parse(String(plan)) as [{ Plan?: Record<string, unknown> }])[0].Plan?.['Plan Rows']
+    return typeof rows === 'number' ? rows : null
+  } catch {
+    return null
+  }
+}
+
+function longestRun(boundaries: readonly string[][]): number {
+  let longest = 0
+  let run = 0
+  for (const [at, boundary] of boundaries.entries()) {
+    run = at > 0 && isSame(boundary, boundaries[at - 1]) ? run + 1 : 1
+    longest = Math.max(longest, run)
+  }
+  return longest
+}
+
+function isSame(a: readonly string[] | undefined, b: readonly string[] | undefined): boolean {
+  return a !== undefined && b !== undefined && a.every((value, index) => value === b[index])
+}

@@ -1,0 +1,140 @@
+import type { HttpTask } from '../config/task.ts'
+import { PrewarmError, redact, toFailure } from '../errors.ts'
+import { bounded, isRetryable } from './failure.ts'
+import { keyedResult } from './keyed.ts'
+import type { Origin, ReadFailure, ReadOptions, ReadResult, Work } from './types.ts'
+
+/** What the HTTP origin needs of `fetch`. */
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>
+
+type Sleep = (ms: number, signal: AbortSignal) => Promise<void>
+
+/** The origin of an `http` task: one request a key, one after the other, spaced as the permit says. */
+export class HttpOrigin implements Origin {
+  readonly #task: HttpTask
+  readonly #fetch: Fetch
+  readonly #sleep: Sleep
+  readonly #nowMs: () => number
+
+  constructor(task: HttpTask, edges: { fetch: Fetch; sleep: Sleep; nowMs: () => number }) {
+    this.#task = task
+    this.#fetch = edges.fetch
+    this.#sleep = edges.sleep
+    this.#nowMs = edges.nowMs
+  }
+
+  async read(work: Work, options: ReadOptions): Promise<ReadResult> {
+    if (work.kind !== 'keys') throw new TypeError(`An HTTP origin reads keys by name (task '${this.#task.name}')`)
+    const values = new Map<string, unknown>()
+    const failures: ReadFailure[] = []
+    let requests = 0
+    let earliest = Number.NEGATIVE_INFINITY
+    for (const key of work.keys) {
+      const waitMs = earliest - this.#nowMs()
+      if (waitMs > 0) await this.#sleep(waitMs, options.signal)
+      if (options.signal.aborted) throw new PrewarmError('JOB_CANCELLED', `${this.#task.name} was cancelled`)
+      earliest = this.#nowMs() + options.requestIntervalMs
+      requests++
+      try {
+        values.set(key, await this.#get(key, options))
+      } catch (error) {
+        if (error instanceof PrewarmError && error.code === 'JOB_CANCELLED') throw error
+        failures.push({ key, failure: { ...toFailure(error, 'ORIGIN_FAILED'), key }, retryable: isRetryable(error) })
+      }
+    }
+    const failed = new Set(failures.map((failure) => failure.key))
+    const result = keyedResult(
+      this.#task,
+      work.keys.filter((key) => !failed.has(key)),
+      (key) => values.get(key),
+    )
+    return { ...result, failures: [...failures, ...result.failures], requests }
+  }
+
+  async #get(key: string, { timeoutMs, signal, traceId }: ReadOptions): Promise<unknown> {
+    const task = this.#task
+    const url = expand(task.url, task.key.match(key) ?? {})
+    const abort = new AbortController()
+    const request = (async () => {
+      const response = await this.#fetch(url, {
+        method: task.method,
+        headers: { accept: 'application/json', traceparent: traceparent(traceId), ...task.headers },
+        signal: AbortSignal.any([signal, abort.signal]),
+      })
+      if (response.status === 404 || response.status === 410 || response.status === 204) {
+        await response.body?.cancel()
+        return undefined
+      }
+      if (!response.ok) {
+        await response.body?.cancel()
+        throw new PrewarmError('ORIGIN_FAILED', `${url} answered ${response.status}`, {
+          detail: String(response.status),
+        })
+      }
+      const text = await boundedText(response, task.maxBytes, url)
+      return task.value === 'string' ? text : pointAt(parseJson(text, url), task.pointer, url)
+    })()
+    try {
+      return await bounded(request, { timeoutMs, signal, what: `GET ${url}`, cancel: () => abort.abort() })
+    } catch (error) {
+      if (error instanceof PrewarmError) throw error
+      const message = redact(error instanceof Error ? error.message : String(error))
+      throw new PrewarmError('ORIGIN_UNREACHABLE', `Cannot reach ${url}: ${message}`, { cause: error })
+    }
+  }
+
+  async close(): Promise<void> {}
+}
+
+/** https://www.w3.org/TR/trace-context/ ; the span id is the trace's first half, as every request is a leaf. */
+function traceparent(traceId: string): string {
+  return `00-${traceId}-${traceId.slice(0, 16)}-01`
+}
+
+function expand(url: string, ids: Readonly<Record<string, string>>): string {
+  return url.replace(/\{(\w+)\}/g, (place, name: string) =>
+    name in ids ? encodeURIComponent(ids[name] as string) : place,
+  )
+}
+
+async function boundedText(response: Response, maxBytes: number, url: string): Promise<string> {
+  const tooLarge = () =>
+    new PrewarmError(
+      'VALUE_INVALID',
+      `${url} answered with more than ${maxBytes} bytes: raise maxBytes if that is right`,
+    )
+  if (Number(response.headers.get('content-length') ?? 0) > maxBytes) {
+    await response.body?.cancel()
+    throw tooLarge()
+  }
+  const decoder = new TextDecoder()
+  let text = ''
+  let size = 0
+  for await (const chunk of response.body ?? []) {
+    size += (chunk as Uint8Array).byteLength
+    if (size > maxBytes) throw tooLarge()
+    text += decoder.decode(chunk as Uint8Array, { stream: true })
+  }
+  return text + decoder.decode()
+}
+
+function parseJson(text: string, url: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new PrewarmError('VALUE_INVALID', `${url} answered with something that is not JSON: '${text.slice(0, 40)}'`)
+  }
+}
+
+/** RFC 6901. */
+function pointAt(document: unknown, pointer: string, url: string): unknown {
+  let value = document
+  for (const step of pointer.split('/').slice(1)) {
+    const name = step.replaceAll('~1', '/').replaceAll('~0', '~')
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) {
+      throw new PrewarmError('VALUE_INVALID', `${url} has nothing at pointer '${pointer}'`)
+    }
+    value = (value as Record<string, unknown>)[name]
+  }
+  return value
+}

@@ -1,0 +1,46 @@
+import type { KeyedTask } from '../config/task.ts'
+import { toFailure } from '../errors.ts'
+import { versionText } from '../keyspace/version.ts'
+import type { ReadFailure, ReadResult, SourceRecord } from './types.ts'
+
+/** The values of named keys as a read's result: each key a record or a failure. */
+export function keyedResult(
+  task: KeyedTask,
+  keys: readonly string[],
+  valueOf: (key: string, index: number) => unknown,
+): Omit<ReadResult, 'requests'> {
+  const records: SourceRecord[] = []
+  const failures: ReadFailure[] = []
+  for (const [index, key] of keys.entries()) {
+    try {
+      const value = valueOf(key, index)
+      if (value === undefined || value === null) failures.push(noValue(key))
+      else records.push(keyedRecord(task, key, value))
+    } catch (error) {
+      failures.push({ key, failure: { ...toFailure(error, 'VALUE_INVALID'), key }, retryable: false })
+    }
+  }
+  return { records, failures, duplicates: 0, done: true }
+}
+
+function keyedRecord(task: KeyedTask, key: string, value: unknown): SourceRecord {
+  const { version } = task
+  const picked = typeof value === 'object' && task.columns !== undefined ? pick(value as object, task.columns) : value
+  if (version === undefined) return { key, value: picked }
+  const given = typeof version === 'function' ? version(value) : (value as Record<string, unknown>)[version]
+  return { key, value: picked, version: versionText(given) }
+}
+
+function pick(value: object, names: readonly string[]): object {
+  return Object.fromEntries(
+    names.filter((name) => name in value).map((name) => [name, (value as Record<string, unknown>)[name]]),
+  )
+}
+
+function noValue(key: string): ReadFailure {
+  return {
+    key,
+    failure: { code: 'ORIGIN_NO_VALUE', message: `The origin has no value for '${key}'`, key },
+    retryable: false,
+  }
+}

@@ -1,0 +1,183 @@
+import { readFileSync } from 'node:fs'
+import postgres, { type PendingQuery, type Sql, type TransactionSql } from 'postgres'
+import type { TlsOptions } from '../config/define.ts'
+import { PrewarmError } from '../errors.ts'
+import { bounded, postgresError } from './failure.ts'
+import { MARK, type QueryOptions, type RowCursor, type RowSet, type SqlClient, type Statement } from './sql-client.ts'
+
+export interface PostgresOptions {
+  url: string
+  /** Connections of each of the two pools (text form, JavaScript values). Both open on first use. */
+  maxConnections: number
+  tls?: TlsOptions | undefined
+}
+
+/** OIDs that postgres.js would parse; read as text instead. */
+const PARSED = [16, 17, 20, 21, 23, 26, 114, 700, 701, 1082, 1114, 1184, 3802]
+
+const asText = (value: unknown) =>
+  value instanceof Date ? value.toISOString() : typeof value === 'object' ? JSON.stringify(value) : String(value)
+
+/** A {@linkcode SqlClient} over postgres.js. Opens nothing until it is used. */
+export function openPostgres({ url, maxConnections, tls }: PostgresOptions): SqlClient {
+  const pools: Partial<Record<QueryOptions['as'], Sql>> = {}
+  const open = (as: QueryOptions['as']): Sql => {
+    pools[as] ??= postgres(url, {
+      max: maxConnections,
+      connect_timeout: 5,
+      idle_timeout: 30,
+      onnotice: () => {},
+      connection: { application_name: 'prewarm' },
+      ...tlsSettings(tls),
+      ...(as === 'text'
+        ? { fetch_types: false, types: { text: { to: 25, from: PARSED, serialize: asText, parse: (x: string) => x } } }
+        : {}),
+    })
+    return pools[as]
+  }
+  /** Gives up on connections that may hang; the next use opens new ones. */
+  const abandon = (as: QueryOptions['as'], pool: Sql) => {
+    if (pools[as] === pool) delete pools[as]
+    void pool.end({ timeout: 0 }).catch(() => {})
+  }
+
+  const session = (query: Statement, options: QueryOptions) => {
+    const pool = open(options.as)
+    return new Session(pool, query, options, () => abandon(options.as, pool))
+  }
+
+  return {
+    get user() {
+      return open('js')
+    },
+    async rows(query, options) {
+      const run = session(query, options)
+      try {
+        return await run.all(options.signal)
+      } finally {
+        await run.close()
+      }
+    },
+    cursor(query, options) {
+      return session(query, options)
+    },
+    async close() {
+      const open = Object.values(pools)
+      for (const as of ['text', 'js'] as const) delete pools[as]
+      await Promise.all(open.map((pool) => pool.end({ timeout: 1 }).catch(() => {})))
+    },
+  }
+}
+
+/** Thrown inside a transaction to end it; nothing was written, so nothing is lost. */
+const ROLLBACK = Symbol('rollback')
+
+/** One read-only transaction on one connection. (postgres.js' `reserve` hangs on a connection that it opens itself.) */
+class Session implements RowCursor {
+  readonly #pool: Sql
+  readonly #query: Statement
+  readonly #options: QueryOptions
+  readonly #abandon: () => void
+  readonly #done = Promise.withResolvers<never>()
+  #transaction: Promise<TransactionSql> | undefined
+  #ended: Promise<unknown> | undefined
+  #declared = false
+
+  constructor(pool: Sql, query: Statement, options: QueryOptions, abandon: () => void) {
+    this.#pool = pool
+    this.#query = query
+    this.#options = options
+    this.#abandon = abandon
+    this.#done.promise.catch(() => {})
+  }
+
+  async all(signal: AbortSignal): Promise<RowSet> {
+    return this.#run(signal, (transaction) => rowSet(statement(transaction, this.#query)))
+  }
+
+  async next(count: number, signal: AbortSignal): Promise<RowSet> {
+    return this.#run(signal, async (transaction) => {
+      if (!this.#declared) {
+        this.#declared = true
+        await statement(transaction, this.#query, 'declare prewarm no scroll cursor for ')
+      }
+      return rowSet(transaction.unsafe(`fetch ${count} from prewarm`))
+    })
+  }
+
+  /** Runs `work` in the transaction, bounded. */
+  async #run(signal: AbortSignal, work: (transaction: TransactionSql) => Promise<RowSet>): Promise<RowSet> {
+    try {
+      const running = this.#begin().then(work)
+      // The server's own timeout fires first; this one is for a server that does not answer at all.
+      const timeoutMs = this.#options.timeoutMs + 1000
+      return await bounded(running, { timeoutMs, signal, what: 'Reading from Postgres', cancel: this.#abandon })
+    } catch (error) {
+      throw postgresError(error)
+    }
+  }
+
+  #begin(): Promise<TransactionSql> {
+    this.#transaction ??= new Promise((resolve, reject) => {
+      const timeoutMs = Math.max(1, Math.round(this.#options.timeoutMs))
+      this.#ended = this.#pool
+        .begin('read only', async (transaction) => {
+          await transaction.unsafe(`set local statement_timeout = ${timeoutMs}; set local cursor_tuple_fraction = 1`)
+          resolve(transaction)
+          await this.#done.promise
+        })
+        .catch(reject)
+    })
+    return this.#transaction
+  }
+
+  async close(): Promise<void> {
+    this.#done.reject(ROLLBACK)
+    if (this.#ended === undefined) return
+    const { signal } = new AbortController()
+    // If it does not end in time, its connection is gone, and the transaction with it.
+    await bounded(this.#ended, { timeoutMs: 1000, signal, what: 'Ending a transaction', cancel: this.#abandon }).catch(
+      () => {},
+    )
+  }
+}
+
+function statement(
+  connection: TransactionSql,
+  { before, query, after, args }: Statement,
+  prefix = '',
+): PendingQuery<never[]> {
+  const pieces = after.split(MARK)
+  if (typeof query !== 'function') {
+    const rest = pieces.map((piece, index) => (index === 0 ? piece : `$${query.args.length + index}${piece}`)).join('')
+    return connection.unsafe(prefix + before + query.text + rest, [...query.args, ...args] as never[])
+  }
+  const built = query(connection as unknown as Sql)
+  if (typeof (built as PendingQuery<never[]> | null)?.execute !== 'function') {
+    throw new PrewarmError(
+      'ORIGIN_FAILED',
+      'The query function returned no query: return sql`…` itself, not awaited, from a function that is not async',
+    )
+  }
+  // What a tagged template would pass; the built query is a fragment of it.
+  const strings = [prefix + before, ...pieces]
+  const values = [built, ...args]
+  return connection(Object.assign(strings, { raw: strings }) as never, ...(values as never[])) as PendingQuery<never[]>
+}
+
+async function rowSet(query: PendingQuery<never[]>): Promise<RowSet> {
+  const result = (await query.values()) as unknown as unknown[][] & { columns: { name: string }[] }
+  return { columns: result.columns.map((column) => column.name), rows: result }
+}
+
+function tlsSettings(tls: TlsOptions | undefined): { ssl?: object } {
+  if (tls === undefined) return {}
+  return { ssl: tlsFiles(tls) }
+}
+
+/** PEM files read into what node's TLS takes. */
+export function tlsFiles({ caFile, certFile, keyFile, rejectUnauthorized = true }: TlsOptions): object {
+  const read = (file: string | undefined, name: string) =>
+    file === undefined ? {} : { [name]: readFileSync(file, 'utf8') }
+  return { rejectUnauthorized, ...read(caFile, 'ca'), ...read(certFile, 'cert'), ...read(keyFile, 'key') }
+}

@@ -1,0 +1,148 @@
+import type { SqlTask } from '../config/task.ts'
+import { PrewarmError, toFailure } from '../errors.ts'
+import { versionText } from '../keyspace/version.ts'
+import { rangeStatement, streamStatement } from './ranges.ts'
+import type { RowCursor, RowSet, SqlClient } from './sql-client.ts'
+import type { Origin, ReadFailure, ReadOptions, ReadResult, SourceRecord, Work } from './types.ts'
+
+/** The origin of a `sql` task: its rows, a range or a page at a time. */
+export class SqlOrigin implements Origin {
+  readonly #task: SqlTask
+  readonly #client: SqlClient
+  readonly #as: 'text' | 'js'
+  readonly #streams = new Map<string, Stream>()
+
+  constructor(task: SqlTask, client: SqlClient) {
+    this.#task = task
+    this.#client = client
+    this.#as = task.value === 'json' ? 'js' : 'text'
+  }
+
+  async read(work: Work, options: ReadOptions): Promise<ReadResult> {
+    const { timeoutMs, signal } = options
+    if (work.kind === 'range') {
+      const query = rangeStatement(this.#task, options.params, work.range)
+      const rows = await this.#client.rows(query, { as: this.#as, timeoutMs, signal })
+      return { ...toRecords(this.#task, rows), requests: 1, done: true }
+    }
+    if (work.kind === 'page') return this.#nextPage(work, options)
+    throw new TypeError(`A query has no keys to read by name (task '${this.#task.name}')`)
+  }
+
+  /** Pages of one stream are read one after the other, whoever asks. */
+  #nextPage(work: Work & { kind: 'page' }, options: ReadOptions): Promise<ReadResult> {
+    let stream = this.#streams.get(work.stream)
+    if (stream === undefined) {
+      const query = streamStatement(this.#task, options.params)
+      const cursor = this.#client.cursor(query, { as: this.#as, timeoutMs: options.timeoutMs, signal: options.signal })
+      stream = { cursor, left: work.limit ?? Number.POSITIVE_INFINITY, tail: Promise.resolve() }
+      this.#streams.set(work.stream, stream)
+    }
+    const current = stream
+    const page = current.tail.then(async (): Promise<ReadResult> => {
+      const count = Math.min(work.rows, current.left)
+      if (count <= 0) return { records: [], failures: [], duplicates: 0, requests: 0, done: true }
+      options.onBegin?.()
+      try {
+        const rows = await current.cursor.next(count, options.signal)
+        current.left = rows.rows.length < work.rows ? 0 : current.left - rows.rows.length
+        if (current.left <= 0) await this.closeStream(work.stream)
+        return { ...toRecords(this.#task, rows), requests: 1, done: current.left <= 0 }
+      } catch (error) {
+        current.left = 0
+        await this.closeStream(work.stream)
+        throw error
+      }
+    })
+    current.tail = page.catch(() => {})
+    return page
+  }
+
+  /** Forgets a stream and frees its connection. A finished stream answers further pages with nothing. */
+  async closeStream(id: string): Promise<void> {
+    const stream = this.#streams.get(id)
+    if (stream === undefined) return
+    stream.left = 0
+    await stream.cursor.close()
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#streams.keys()].map((id) => this.closeStream(id)))
+    this.#streams.clear()
+  }
+}
+
+interface Stream {
+  cursor: RowCursor
+  left: number
+  tail: Promise<unknown>
+}
+
+/** Rows as records: key from the template, value from the wanted columns. A bad row fails alone. */
+export function toRecords(task: SqlTask, { columns, rows }: RowSet): Omit<ReadResult, 'requests' | 'done'> {
+  const records = new Map<string, SourceRecord>()
+  const failures: ReadFailure[] = []
+  const wanted = wantedColumns(task, columns)
+  const keyColumns = task.key.names.map(
+    (name) => [name, columnIndex(columns, name, `key '${task.key.source}'`)] as const,
+  )
+  const versionColumn = typeof task.version === 'string' ? columnIndex(columns, task.version, 'version') : -1
+  let duplicates = 0
+  const ids: Record<string, unknown> = {}
+  for (const row of rows) {
+    let key: string | null = null
+    try {
+      for (const [name, index] of keyColumns) ids[name] = row[index]
+      key = task.key.format(ids)
+      const record: SourceRecord = { key, value: rowValue(task, wanted, row) }
+      if (versionColumn >= 0) record.version = versionText(row[versionColumn])
+      else if (typeof task.version === 'function') record.version = versionText(task.version(rowObject(columns, row)))
+      if (records.has(key)) duplicates++
+      records.set(key, record)
+    } catch (error) {
+      failures.push({
+        key,
+        failure: { ...toFailure(error, 'VALUE_INVALID'), ...(key === null ? {} : { key }) },
+        retryable: false,
+      })
+    }
+  }
+  return { records: [...records.values()], failures, duplicates }
+}
+
+type Wanted = readonly { name: string; index: number }[]
+
+function wantedColumns(task: SqlTask, columns: readonly string[]): Wanted {
+  const names = typeof task.value === 'object' ? [task.value.column] : (task.columns ?? columns)
+  return names.map((name) => ({ name, index: columnIndex(columns, name, 'value') }))
+}
+
+function columnIndex(columns: readonly string[], name: string, what: string): number {
+  const index = columns.indexOf(name)
+  if (index === -1) {
+    throw new PrewarmError(
+      'ORIGIN_FAILED',
+      `The query gives no column '${name}' for the ${what}: it gives ${columns.join(', ')}`,
+    )
+  }
+  return index
+}
+
+function rowValue(task: SqlTask, wanted: Wanted, row: readonly unknown[]): unknown {
+  if (typeof task.value === 'object') return row[(wanted[0] as Wanted[number]).index]
+  if (task.value === 'hash') {
+    const fields: string[] = []
+    for (const { name, index } of wanted) {
+      const value = row[index]
+      if (value !== null) fields.push(name, value as string)
+    }
+    return fields
+  }
+  const object: Record<string, unknown> = {}
+  for (const { name, index } of wanted) object[name] = row[index]
+  return object
+}
+
+function rowObject(columns: readonly string[], row: readonly unknown[]): Record<string, unknown> {
+  return Object.fromEntries(columns.map((name, index) => [name, row[index]]))
+}

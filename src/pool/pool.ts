@@ -1,0 +1,150 @@
+import type { Clock } from '../clock.ts'
+import { type Failure, toFailure } from '../errors.ts'
+import type { WorkerPort } from '../runtime/types.ts'
+import { type BatchEnd, Member } from './member.ts'
+import type { BatchMessage, WorkerSetup } from './protocol.ts'
+
+export interface PoolOptions {
+  size: number
+  clock: Clock
+  setup: WorkerSetup
+  startWorker(id: number): WorkerPort
+  /** Pause between two starts, ms. @default 20 */
+  staggerMs?: number
+  /** @default 15_000 */
+  readyTimeoutMs?: number
+  /** Silence after which a worker counts as dead, ms. @default 10_000 */
+  silenceMs?: number
+  /** Told of each worker that was lost. */
+  onLost?(reason: string): void
+}
+
+/** Starts in a row that may fail, with no worker left alive, before the pool gives up. */
+const MAX_FAILED_STARTS = 3
+/** Longest pause before a lost worker is replaced. */
+const MAX_PAUSE_MS = 5000
+
+/** A fixed number of workers; one that dies or hangs is replaced. */
+export class Pool {
+  readonly #options: Required<Omit<PoolOptions, 'onLost'>> & Pick<PoolOptions, 'onLost'>
+  readonly #members = new Map<number, Member>()
+  readonly #listeners = new Set<() => void>()
+  #nextId = 0
+  #failedStarts = 0
+  #broken: Failure | undefined
+  #starting: Promise<void> | undefined
+  #stopping: Promise<void> | undefined
+
+  constructor(options: PoolOptions) {
+    this.#options = { staggerMs: 20, readyTimeoutMs: 15_000, silenceMs: 10_000, ...options }
+  }
+
+  /**
+   * Starts every worker and waits until the first is ready. Safe to call twice.
+   *
+   * @throws {PrewarmError} what kept the first worker from starting, such as `STORE_UNREACHABLE` or `CONFIG_INVALID`
+   */
+  start(): Promise<void> {
+    this.#starting ??= (async () => {
+      const first = this.#add()
+      await first.ready
+      void (async () => {
+        for (let index = 1; index < this.#options.size && this.#stopping === undefined; index++) {
+          this.#add()
+          await this.#options.clock.sleep(this.#options.staggerMs)
+        }
+      })()
+    })()
+    return this.#starting
+  }
+
+  /** True if `run` would start a batch now; with `worker`, on that one. A broken pool is free: it fails at once. */
+  hasFreeSlot(worker?: number): boolean {
+    if (this.#broken !== undefined) return true
+    if (worker !== undefined) return !this.#members.has(worker) || (this.#members.get(worker)?.freeSlots ?? 0) > 0
+    return this.#pick() !== undefined
+  }
+
+  /** Calls `listener` whenever a slot may have become free. */
+  onFree(listener: () => void): void {
+    this.#listeners.add(listener)
+  }
+
+  /** Runs a batch on the worker with the most free slots, or on `worker`. Never rejects, never hangs. */
+  run(batch: BatchMessage, deadlineMs: number, worker?: number): { worker: number; end: Promise<BatchEnd> } {
+    const member = worker === undefined ? this.#pick() : this.#members.get(worker)
+    if (member === undefined) {
+      const failure = this.#broken ?? { code: 'WORKER_LOST', message: 'The worker that held the stream is gone' }
+      return { worker: worker ?? -1, end: Promise.resolve({ status: 'lost', failure, keys: 0 }) }
+    }
+    const end = member.run(batch, deadlineMs).finally(() => this.#freed())
+    return { worker: member.id, end }
+  }
+
+  cancel(worker: number, batch: number): void {
+    this.#members.get(worker)?.cancel(batch)
+  }
+
+  closeStream(worker: number, task: string, stream: string): void {
+    this.#members.get(worker)?.closeStream(task, stream)
+  }
+
+  status(): { id: number; state: 'starting' | 'ready'; running: number }[] {
+    return [...this.#members.values()].map(({ id, isReady, running }) => ({
+      id,
+      state: isReady ? 'ready' : 'starting',
+      running,
+    }))
+  }
+
+  /** Ends every worker within `timeoutMs`; batches still on their way end as lost. Safe to call twice. */
+  stop(timeoutMs: number): Promise<void> {
+    this.#stopping ??= (async () => {
+      await Promise.all([...this.#members.values()].map((member) => member.stop(timeoutMs)))
+      this.#members.clear()
+    })()
+    return this.#stopping
+  }
+
+  #pick(): Member | undefined {
+    let best: Member | undefined
+    for (const member of this.#members.values()) {
+      if (member.freeSlots > (best?.freeSlots ?? 0)) best = member
+    }
+    return best
+  }
+
+  #add(): Member {
+    const id = this.#nextId++
+    const { startWorker, setup, clock, readyTimeoutMs, silenceMs } = this.#options
+    const onLost = (lost: Member, reason: string) => this.#replace(lost, reason)
+    const member = new Member({ id, port: startWorker(id), setup, clock, readyTimeoutMs, silenceMs, onLost })
+    this.#members.set(id, member)
+    member.ready.then(
+      () => {
+        this.#failedStarts = 0
+        this.#freed()
+      },
+      (error) => {
+        this.#failedStarts++
+        const someoneLives = [...this.#members.values()].some((one) => one.isReady)
+        if (this.#failedStarts >= MAX_FAILED_STARTS && !someoneLives) this.#broken = toFailure(error)
+        this.#freed()
+      },
+    )
+    return member
+  }
+
+  #replace(lost: Member, reason: string): void {
+    this.#members.delete(lost.id)
+    this.#options.onLost?.(reason)
+    const pauseMs = Math.min(MAX_PAUSE_MS, this.#options.staggerMs * 2 ** this.#failedStarts)
+    this.#options.clock.after(pauseMs, () => {
+      if (this.#stopping === undefined && this.#broken === undefined) this.#add()
+    })
+  }
+
+  #freed(): void {
+    for (const listener of this.#listeners) listener()
+  }
+}

@@ -1,0 +1,44 @@
+import { type Failure, PrewarmError, redact } from '../errors.ts'
+
+/** Replies by which Redis says that it did not run the command, and that it may run it later. */
+const LATER = /^(LOADING|BUSY|READONLY|MASTERDOWN|TRYAGAIN|CLUSTERDOWN|OOM)/
+const REFUSED =
+  /^(NOPERM|NOAUTH|OOM|LOADING|BUSY|READONLY|MASTERDOWN|MISCONF|NOREPLICAS|CROSSSLOT|MOVED|ASK|TRYAGAIN|CLUSTERDOWN|NOSCRIPT|ERR unknown command|DENIED)/
+
+/** Redis' own word for an error: `OOM`, `WRONGTYPE`, … */
+export function prefixOf(message: string): string {
+  return /^[A-Z]{2,}/.exec(message)?.[0] ?? 'ERR'
+}
+
+/** A key's write that Redis refused. */
+export function refused(message: string, key: string): Failure {
+  return {
+    code: 'STORE_REFUSED',
+    message: `Redis refused to write '${key}': ${message}`,
+    detail: prefixOf(message),
+    key,
+  }
+}
+
+export function isReply(error: Error): boolean {
+  return error.name === 'ReplyError'
+}
+
+/** A reply that surely means: nothing was done. */
+export function nothingDone(message: string): boolean {
+  return REFUSED.test(message)
+}
+
+export function mayPass(message: string): boolean {
+  return LATER.test(message) && !message.startsWith('OOM')
+}
+
+export function unreachable(error: unknown, url: string): PrewarmError {
+  const message = error instanceof Error ? error.message || error.name : String(error)
+  const code = (error as { code?: string } | null)?.code
+  const reason = redact(message === '' ? (code ?? 'no answer') : message)
+  return new PrewarmError('STORE_UNREACHABLE', `Cannot reach Redis at ${redact(url)}: ${reason}`, {
+    detail: code,
+    cause: error,
+  })
+}

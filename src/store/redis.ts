@@ -1,0 +1,313 @@
+import { Redis } from 'ioredis'
+import type { Clock } from '../clock.ts'
+import { PrewarmError } from '../errors.ts'
+import type { Outcome } from '../types.ts'
+import { isReply, mayPass, nothingDone, refused, unreachable } from './redis-errors.ts'
+import type { Entry, Store, StoredValue, StoreStats, WriteFailure, WriteOptions, WriteResult } from './types.ts'
+import { type Chunk, chunksOf, scriptArgs, type VersionPlace, WRITE_SCRIPT } from './write-script.ts'
+
+export interface RedisOptions {
+  /** `redis://` or `rediss://`. */
+  url: string
+  /** Node TLS options beyond what the URL says. */
+  tls?: object | undefined
+  clock: Clock
+}
+
+const LETTERS: Record<string, Outcome> = { w: 'written', p: 'skipped_present', n: 'skipped_newer', f: 'failed' }
+/** Keys of one reading pipeline. */
+const READ_CHUNK = 500
+
+/** A {@linkcode Store} on one Redis (or Valkey, 6.2 or later), over one connection. */
+export class RedisStore implements Store {
+  readonly #redis: Redis
+  readonly #url: string
+  readonly #clock: Clock
+  #scriptSha: string | undefined
+  #clientId: number | undefined
+  #lastError: unknown
+  #closed = false
+
+  constructor({ url, tls, clock }: RedisOptions) {
+    this.#url = url
+    this.#clock = clock
+    this.#redis = new Redis(url, {
+      lazyConnect: true,
+      connectionName: 'prewarm',
+      connectTimeout: 5000,
+      // A write that waits in a queue, or is sent again after a reconnect, could replace a newer value.
+      enableOfflineQueue: false,
+      autoResendUnfulfilledCommands: false,
+      maxRetriesPerRequest: 0,
+      retryStrategy: (times) => (this.#closed ? null : Math.min(50 * 2 ** Math.min(times, 5), 1000)),
+      ...(tls === undefined ? {} : { tls }),
+    })
+    this.#redis.on('error', (error) => {
+      this.#lastError = error
+    })
+  }
+
+  async connect(timeoutMs: number): Promise<void> {
+    if (this.#redis.status === 'wait') this.#redis.connect().catch(() => {})
+    if (!(await this.#ready(this.#clock.nowMs() + timeoutMs))) {
+      throw unreachable(this.#lastError ?? new Error(`no answer within ${timeoutMs} ms`), this.#url)
+    }
+    await this.#prepare()
+  }
+
+  async write(entries: readonly Entry[], options: WriteOptions): Promise<WriteResult> {
+    const result: WriteResult = { outcomes: new Array<Outcome>(entries.length), failures: new Map() }
+    const deadlineMs = this.#clock.nowMs() + options.timeoutMs
+    const chunks = chunksOf(entries)
+    if (!(await this.#readyToWrite(deadlineMs, options.signal))) {
+      for (const chunk of chunks) this.#notSent(chunk, result)
+      return result
+    }
+    const unsure = await this.#send(chunks, options, deadlineMs, result)
+    if (unsure.length > 0) await this.#settle(unsure, deadlineMs, options.signal, result)
+    return result
+  }
+
+  /** Sends every chunk in one pipeline and reads every reply; returns the chunks whose fate no reply told. */
+  async #send(chunks: Chunk[], options: WriteOptions, deadlineMs: number, result: WriteResult): Promise<Chunk[]> {
+    const place = versionPlace(chunks[0], options)
+    const pipeline = this.#redis.pipeline()
+    for (const chunk of chunks) {
+      const args = scriptArgs(chunk, options.mode, place, options.versionField ?? '')
+      pipeline.evalsha(this.#scriptSha as string, args as never, undefined as never)
+    }
+    const stalled = this.#clock.after(Math.max(1, deadlineMs - this.#clock.nowMs()), () => this.#cut())
+    let replies: [Error | null, unknown][] | null
+    try {
+      replies = await pipeline.exec()
+    } catch {
+      replies = null
+    } finally {
+      stalled()
+    }
+    const unsure: Chunk[] = []
+    let scriptGone = false
+    for (const [index, chunk] of chunks.entries()) {
+      const [error, reply] = replies?.[index] ?? [new Error('no reply'), null]
+      if (error === null) record(chunk, reply, result)
+      else if (isReply(error) && nothingDone(error.message)) {
+        scriptGone ||= error.message.startsWith('NOSCRIPT')
+        for (const [at, entry] of chunk.entries.entries()) {
+          fail(result, chunk.first + at, 'failed', {
+            failure: refused(error.message, entry.key),
+            retryable: mayPass(error.message) || error.message.startsWith('NOSCRIPT'),
+          })
+        }
+      } else unsure.push(chunk)
+    }
+    if (scriptGone) await this.#prepare().catch(() => {})
+    return unsure
+  }
+
+  /**
+   * The fate of keys that were sent and never confirmed. The old connection is killed first, so that nothing that
+   * still waits in it can be carried out later; then the store tells what it holds.
+   */
+  async #settle(chunks: Chunk[], deadlineMs: number, signal: AbortSignal, result: WriteResult): Promise<void> {
+    const before = this.#clientId
+    const lost = 'the connection was lost after the write was sent'
+    const isBack = await this.#readyToWrite(Math.max(deadlineMs, this.#clock.nowMs() + 2000), signal)
+    for (const chunk of chunks) {
+      const stored = isBack ? await this.#afterKill(before, chunk).catch(() => null) : null
+      for (const [at, entry] of chunk.entries.entries()) {
+        const index = chunk.first + at
+        if (stored === null) {
+          const message = `'${entry.key}' may or may not be written: ${lost}`
+          fail(result, index, 'unknown', {
+            failure: { code: 'WRITE_UNCONFIRMED', message, key: entry.key },
+            retryable: false,
+          })
+        } else if (isSame(stored[at] ?? null, entry)) result.outcomes[index] = 'written'
+        else {
+          const message = `'${entry.key}' was not written: ${lost}`
+          fail(result, index, 'failed', {
+            failure: { code: 'WRITE_UNCONFIRMED', message, key: entry.key },
+            retryable: true,
+          })
+        }
+      }
+    }
+  }
+
+  async #afterKill(clientId: number | undefined, chunk: Chunk): Promise<(StoredValue | null)[]> {
+    if (clientId === undefined || clientId === this.#clientId) throw new Error('the old connection is not known')
+    await this.#bounded(this.#redis.client('KILL', 'ID', clientId))
+    return this.read(chunk.entries.map((entry) => entry.key))
+  }
+
+  #notSent(chunk: Chunk, result: WriteResult): void {
+    const failure = unreachable(this.#lastError ?? new Error('not connected'), this.#url).toJSON()
+    for (const [at, entry] of chunk.entries.entries()) {
+      fail(result, chunk.first + at, 'failed', { failure: { ...failure, key: entry.key }, retryable: true })
+    }
+  }
+
+  async ttlsMs(keys: readonly string[]): Promise<number[]> {
+    return this.#pipelined(keys, (pipeline, key) => pipeline.pttl(key))
+  }
+
+  async bytesOf(keys: readonly string[]): Promise<number[]> {
+    const sizes = await this.#pipelined<number | null>(keys, (pipeline, key) => pipeline.memory('USAGE', key))
+    return sizes.map((size) => size ?? 0)
+  }
+
+  async read(keys: readonly string[]): Promise<(StoredValue | null)[]> {
+    const types = await this.#pipelined<string>(keys, (pipeline, key) => pipeline.type(key))
+    let index = 0
+    const values = await this.#pipelined<unknown>(keys, (pipeline, key) => {
+      const type = types[index++]
+      if (type === 'string') return pipeline.get(key)
+      return type === 'hash' ? pipeline.hgetall(key) : pipeline.exists(key)
+    })
+    return values.map((value, at): StoredValue | null => {
+      const name = types[at] as string
+      if (name === 'string' && value !== null) return { type: 'string', value: value as string }
+      if (name === 'hash' && Object.keys(value as object).length > 0) {
+        return { type: 'hash', fields: value as Record<string, string> }
+      }
+      return name === 'string' || name === 'hash' || name === 'none' ? null : { type: 'other', name }
+    })
+  }
+
+  async scan(glob: string, limit: number): Promise<string[]> {
+    const keys = new Set<string>()
+    let cursor = '0'
+    do {
+      const [next, page] = await this.#bounded(this.#redis.scan(cursor, 'MATCH', glob, 'COUNT', 1000))
+      for (const key of page) if (keys.size < limit) keys.add(key)
+      cursor = next
+    } while (cursor !== '0' && keys.size < limit)
+    return [...keys]
+  }
+
+  async stats(): Promise<StoreStats> {
+    const info = await this.#bounded(this.#redis.info())
+    const field = (name: string) => new RegExp(`^${name}:(.*)$`, 'm').exec(info)?.[1]?.trim()
+    return {
+      version: field('valkey_version') ?? field('redis_version') ?? 'unknown',
+      usedMemoryBytes: Number(field('used_memory') ?? 0),
+      maxMemoryBytes: Number(field('maxmemory') ?? 0),
+      evictionPolicy: field('maxmemory_policy') ?? 'unknown',
+      evictedKeys: Number(field('evicted_keys') ?? 0),
+      keyspaceHits: Number(field('keyspace_hits') ?? 0),
+      keyspaceMisses: Number(field('keyspace_misses') ?? 0),
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#redis.disconnect()
+    this.#cut()
+  }
+
+  async #pipelined<T = number>(
+    keys: readonly string[],
+    add: (pipeline: ReturnType<Redis['pipeline']>, key: string) => unknown,
+  ): Promise<T[]> {
+    const replies: T[] = []
+    for (let from = 0; from < keys.length; from += READ_CHUNK) {
+      const pipeline = this.#redis.pipeline()
+      for (const key of keys.slice(from, from + READ_CHUNK)) add(pipeline, key)
+      for (const [error, reply] of (await this.#bounded(pipeline.exec())) ?? []) {
+        if (error !== null) throw unreachable(error, this.#url)
+        replies.push(reply as T)
+      }
+    }
+    return replies
+  }
+
+  /** A reading command bounded to 5 s; a stalled connection is cut. */
+  async #bounded<T>(work: Promise<T>): Promise<T> {
+    const stalled = this.#clock.after(5000, () => this.#cut())
+    try {
+      return await work
+    } catch (error) {
+      throw error instanceof PrewarmError ? error : unreachable(error, this.#url)
+    } finally {
+      stalled()
+    }
+  }
+
+  async #readyToWrite(deadlineMs: number, signal: AbortSignal): Promise<boolean> {
+    if (this.#redis.status === 'ready' && this.#scriptSha !== undefined && this.#clientId !== undefined) return true
+    if (!(await this.#ready(deadlineMs, signal))) return false
+    try {
+      await this.#prepare()
+      return true
+    } catch (error) {
+      this.#lastError = error
+      return false
+    }
+  }
+
+  /** Waits for the connection; false at the deadline or when `signal` aborts. */
+  async #ready(deadlineMs: number, signal?: AbortSignal): Promise<boolean> {
+    while (this.#redis.status !== 'ready') {
+      if (this.#closed || signal?.aborted || this.#clock.nowMs() >= deadlineMs) return false
+      if (this.#redis.status === 'wait' || this.#redis.status === 'end') this.#redis.connect().catch(() => {})
+      await this.#clock.sleep(10, signal)
+    }
+    return true
+  }
+
+  /** What every new connection needs: the script in the server, and its own id (to be killed by, should it be lost). */
+  async #prepare(): Promise<void> {
+    const [sha, id] = await this.#bounded(
+      Promise.all([
+        this.#redis.script('LOAD', WRITE_SCRIPT) as Promise<string>,
+        this.#redis.client('ID').catch(() => -1),
+      ]),
+    )
+    this.#scriptSha = sha
+    this.#clientId = Number(id)
+    this.#redis.once('close', () => {
+      this.#scriptSha = undefined
+    })
+  }
+
+  /** Drops the socket at once, with what it has not sent yet. */
+  #cut(): void {
+    ;(this.#redis as unknown as { stream?: { destroy(): void } }).stream?.destroy()
+  }
+}
+
+function versionPlace(chunk: Chunk | undefined, { mode, versionField }: WriteOptions): VersionPlace {
+  if (mode !== 'newer') return 'none'
+  if (versionField === null) return 'beside'
+  return chunk?.entries[0]?.encoded.type === 'hash' ? 'field' : 'json'
+}
+
+function record(chunk: Chunk, reply: unknown, result: WriteResult): void {
+  const [letters, ...errors] = reply as [string, ...(number | string)[]]
+  for (let at = 0; at < chunk.entries.length; at++)
+    result.outcomes[chunk.first + at] = LETTERS[letters[at] as string] as Outcome
+  for (let at = 0; at < errors.length; at += 2) {
+    const entry = chunk.entries[errors[at] as number] as Entry
+    const message = String(errors[at + 1])
+    fail(result, chunk.first + (errors[at] as number), 'failed', {
+      failure: refused(message, entry.key),
+      retryable: mayPass(message),
+    })
+  }
+}
+
+function fail(result: WriteResult, index: number, outcome: 'failed' | 'unknown', failure: WriteFailure): void {
+  result.outcomes[index] = outcome
+  result.failures.set(index, failure)
+}
+
+function isSame(stored: StoredValue | null, { encoded }: Entry): boolean {
+  if (stored === null || stored.type !== encoded.type) return false
+  if (encoded.type === 'string') return (stored as { value: string }).value === encoded.value
+  const { fields } = stored as { fields: Record<string, string> }
+  if (Object.keys(fields).length !== encoded.fields.length / 2) return false
+  for (let at = 0; at < encoded.fields.length; at += 2) {
+    if (fields[encoded.fields[at] as string] !== encoded.fields[at + 1]) return false
+  }
+  return true
+}

@@ -1,0 +1,73 @@
+import type { Encoded } from '../codec/types.ts'
+import type { Failure } from '../errors.ts'
+import type { Outcome, WriteMode } from '../types.ts'
+
+/** One write. */
+export interface Entry {
+  key: string
+  ttlMs: number
+  encoded: Encoded
+  /** Present when the task declares a version (see `versionText`). */
+  version?: string | undefined
+}
+
+export interface WriteOptions {
+  mode: WriteMode
+  /** For `newer`: the field or property that holds the version in the value itself, so that others' writes count too. */
+  versionField: string | null
+  /** Bound on the whole call, ms. */
+  timeoutMs: number
+  signal: AbortSignal
+}
+
+/** What became of each entry, in the entries' order. */
+export interface WriteResult {
+  outcomes: Outcome[]
+  /** By index, for entries that failed or are unknown. */
+  failures: Map<number, WriteFailure>
+}
+
+export interface WriteFailure {
+  failure: Failure
+  /** Another try can help, and can do no harm: the write surely did not happen. */
+  retryable: boolean
+}
+
+/** What the server tells about its memory and hits. */
+export interface StoreStats {
+  version: string
+  usedMemoryBytes: number
+  /** 0: no bound. */
+  maxMemoryBytes: number
+  evictionPolicy: string
+  evictedKeys: number
+  keyspaceHits: number
+  keyspaceMisses: number
+}
+
+export type StoredValue =
+  | { type: 'string'; value: string }
+  | { type: 'hash'; fields: Record<string, string> }
+  | { type: 'other'; name: string }
+
+/** Where values go. */
+export interface Store {
+  /**
+   * Resolves when the server answers.
+   *
+   * @throws {PrewarmError} `STORE_UNREACHABLE` after `timeoutMs`
+   */
+  connect(timeoutMs: number): Promise<void>
+  /** Writes a batch in one pipeline. Never throws: what went wrong stands beside the key it happened to. */
+  write(entries: readonly Entry[], options: WriteOptions): Promise<WriteResult>
+  /** ms to live of each key; -1: no expiry, -2: not there. */
+  ttlsMs(keys: readonly string[]): Promise<number[]>
+  /** Null: not there. */
+  read(keys: readonly string[]): Promise<(StoredValue | null)[]>
+  /** Bytes that each key takes, as the server counts them; 0: not there. */
+  bytesOf(keys: readonly string[]): Promise<number[]>
+  /** Keys that match a glob, in the server's order, by SCAN; stops after `limit`. */
+  scan(glob: string, limit: number): Promise<string[]>
+  stats(): Promise<StoreStats>
+  close(): Promise<void>
+}

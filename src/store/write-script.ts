@@ -1,0 +1,180 @@
+import type { WriteMode } from '../types.ts'
+import type { Entry } from './types.ts'
+
+/**
+ * The one function that writes: a chunk of entries in, a letter for each out (w written, p present, n newer, f failed).
+ * In a script because a reader then never sees half a hash, `newer` compares and writes in one step, and one command
+ * a chunk costs the client a third of the CPU of one command a key (`bench/write.bench.ts`).
+ *
+ * KEYS: the keys; with a version kept beside the value, as many version keys; then one scratch key.
+ * ARGV: mode, type, where the version is kept ('none', 'field', 'json', 'beside'), its field; then for each entry
+ *       TTL in ms, [version], and either the value or the number of fields-and-values and these.
+ *
+ * A hash that replaces something is built under the scratch key and renamed, so that a write refused for lack of
+ * memory leaves the old value whole. (DEL first would also switch Redis' own memory check off for the script's rest.)
+ * Versions are read as `versionText` writes them; doubles hold microseconds exactly up to the year 2255.
+ */
+export const WRITE_SCRIPT = `
+local mode, kind, where, field = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local beside = where == 'beside'
+local count = beside and (#KEYS - 1) / 2 or #KEYS - 1
+local scratch = KEYS[#KEYS]
+local out, errors, at = {}, {}, 5
+local _
+
+local function days(y, m, d)
+  if m <= 2 then y = y - 1 end
+  local era = math.floor(y / 400)
+  local yoe = y - era * 400
+  local doy = math.floor((153 * (m + (m > 2 and -3 or 9)) + 2) / 5) + d - 1
+  return era * 146097 + yoe * 365 + math.floor(yoe / 4) - math.floor(yoe / 100) + doy - 719468
+end
+
+local function version(text)
+  if type(text) == 'number' then text = string.format('%.0f', text) end
+  if type(text) ~= 'string' then return nil end
+  if string.match(text, '^%d+$') then return (string.gsub(text, '^0+(%d)', '%1')) end
+  local y, mo, d, h, mi, s, rest = string.match(text, '^(%d%d%d%d)%-(%d%d)%-(%d%d)[T ](%d%d):(%d%d):(%d%d)(.*)$')
+  if not y then return nil end
+  local fraction, zone = string.match(rest, '^%.(%d+)(.*)$')
+  if not fraction then fraction, zone = '0', rest end
+  local micros = tonumber(string.sub(fraction .. '000000', 1, 6))
+  local offset = 0
+  local sign, zh, zm = string.match(zone, '^([+-])(%d%d):?(%d*)')
+  if sign then offset = (tonumber(zh) * 3600 + (tonumber(zm) or 0) * 60) * (sign == '-' and -1 or 1) end
+  local seconds = days(tonumber(y), tonumber(mo), tonumber(d)) * 86400 + tonumber(h) * 3600 + tonumber(mi) * 60 + tonumber(s) - offset
+  return string.format('%.0f', seconds * 1000000 + micros)
+end
+
+local function newer(a, b)
+  if #a ~= #b then return #a > #b end
+  return a > b
+end
+
+local function call(...)
+  local reply = redis.pcall(...)
+  if type(reply) == 'table' and reply.err then return nil, reply.err end
+  return reply
+end
+
+local function stored(key, beside_key)
+  if beside then return version(call('GET', beside_key)) end
+  if where == 'field' then return version(call('HGET', key, field)) end
+  local text = call('GET', key)
+  if not text then return nil end
+  local ok, value = pcall(cjson.decode, text)
+  return ok and type(value) == 'table' and version(value[field]) or nil
+end
+
+local function write_hash(target, ttl, first, last)
+  for from = first, last, 1000 do
+    local _, err = call('HSET', target, unpack(ARGV, from, math.min(from + 999, last)))
+    if err then return err end
+  end
+  local _, err = call('PEXPIRE', target, ttl)
+  return err
+end
+
+for i = 1, count do
+  local key, ttl, mine, err = KEYS[i], ARGV[at], nil, nil
+  at = at + 1
+  if where ~= 'none' then mine = ARGV[at]; at = at + 1 end
+  local first, last = at, at
+  if kind == 'hash' then first = at + 1; last = at + tonumber(ARGV[at]) end
+  at = last + 1
+
+  local letter = 'w'
+  local there = nil
+  if mode ~= 'overwrite' or kind == 'hash' then there = call('EXISTS', key) == 1 end
+  if there and mode == 'add' then
+    letter = 'p'
+  elseif there and mode == 'newer' then
+    local theirs = stored(key, KEYS[count + i])
+    if theirs and newer(theirs, mine) then letter = 'n' end
+  end
+
+  if letter == 'w' then
+    if kind ~= 'hash' then
+      _, err = call('SET', key, ARGV[first], 'PX', ttl)
+    elseif there then
+      err = write_hash(scratch, ttl, first, last)
+      if err then call('DEL', scratch) else _, err = call('RENAME', scratch, key) end
+    else
+      err = write_hash(key, ttl, first, last)
+    end
+    if not err and beside then _, err = call('SET', KEYS[count + i], mine, 'PX', ttl) end
+    if err then
+      letter = 'f'
+      errors[#errors + 1] = i - 1
+      errors[#errors + 1] = err
+    end
+  end
+  out[i] = letter
+end
+return { table.concat(out), unpack(errors) }
+`
+
+/** Where a version is kept: nowhere, in a hash's field, in a JSON value's property, or under a key of its own. */
+export type VersionPlace = 'none' | 'field' | 'json' | 'beside'
+
+export interface Chunk {
+  /** Index of its first entry in the batch. */
+  first: number
+  entries: readonly Entry[]
+}
+
+/** Bounds on one script call: it blocks the server while it runs. */
+const MAX_CHUNK_KEYS = 250
+const MAX_CHUNK_CHARS = 128 * 1024
+
+/** Cuts a batch into what one script call may write. */
+export function chunksOf(entries: readonly Entry[]): Chunk[] {
+  const chunks: Chunk[] = []
+  let first = 0
+  let chars = 0
+  for (const [index, entry] of entries.entries()) {
+    const size = sizeOf(entry)
+    if (index > first && (index - first >= MAX_CHUNK_KEYS || chars + size > MAX_CHUNK_CHARS)) {
+      chunks.push({ first, entries: entries.slice(first, index) })
+      first = index
+      chars = 0
+    }
+    chars += size
+  }
+  if (first < entries.length) chunks.push({ first, entries: entries.slice(first) })
+  return chunks
+}
+
+function sizeOf({ encoded }: Entry): number {
+  if (encoded.type === 'string') return encoded.value.length
+  let size = 0
+  for (const part of encoded.fields) size += part.length
+  return size
+}
+
+/** KEYS and ARGV of a chunk, with the number of keys first, as EVALSHA takes them. */
+export function scriptArgs(chunk: Chunk, mode: WriteMode, place: VersionPlace, field: string): string[] {
+  const { entries } = chunk
+  const type = entries[0]?.encoded.type ?? 'string'
+  const keys = entries.map((entry) => entry.key)
+  if (place === 'beside') for (const { key } of entries) keys.push(versionKey(key))
+  keys.push(SCRATCH_KEY)
+  const args = [String(keys.length), ...keys, mode, type, place, field]
+  for (const { ttlMs, version, encoded } of entries) {
+    args.push(String(ttlMs))
+    if (place !== 'none') args.push(version ?? '0')
+    if (encoded.type === 'string') args.push(encoded.value)
+    else {
+      args.push(String(encoded.fields.length))
+      for (const part of encoded.fields) args.push(part)
+    }
+  }
+  return args
+}
+
+const SCRATCH_KEY = 'prewarm:scratch'
+
+/** Where the version of `key` is kept when its value can't hold it. */
+export function versionKey(key: string): string {
+  return `prewarm:version:${key}`
+}

@@ -1,0 +1,121 @@
+import type { Failure } from './errors.ts'
+
+/** What became of one planned key. Every planned key ends in exactly one. */
+export type Outcome = 'written' | 'skipped_present' | 'skipped_newer' | 'failed' | 'unknown'
+
+/** How many keys ended in which outcome; `planned` is their sum once the job has ended. */
+export interface KeyCounts {
+  planned: number
+  written: number
+  skippedPresent: number
+  skippedNewer: number
+  failed: number
+  unknown: number
+}
+
+/** How a write treats what the store already holds. */
+export type WriteMode = 'overwrite' | 'add' | 'newer'
+
+/** How a plan is ordered. */
+export type StrategyName = 'selective' | 'breadth' | 'priority'
+
+/** How a value becomes a Redis value: fields of a hash, JSON text, text as it is, or one column as text. */
+export type ValueSpec = 'hash' | 'json' | 'string' | { column: string }
+
+/** Values for a task's declared parameters. */
+export type Params = Record<string, unknown>
+
+/** `queued` and `running` are on the way; the others are final. */
+export type JobStatus = 'queued' | 'running' | 'success' | 'partial' | 'failed' | 'cancelled' | 'skipped'
+
+export type FinalStatus = Exclude<JobStatus, 'queued' | 'running'>
+
+/** Time from the start of a key's origin read until Redis confirmed its write, in nanoseconds. */
+export interface LatencyNs {
+  p50: number
+  p95: number
+  p99: number
+  max: number
+}
+
+export interface TaskResult {
+  task: string
+  priority: number
+  status: FinalStatus
+  keys: KeyCounts
+  /** Keys not warmed because another job had them queued or in flight already; not part of `keys.planned`. */
+  deduplicated: number
+  durationNs: number
+  originRequests: number
+  firstError: Failure | null
+}
+
+/** What `prewarm run --json` prints: one job, told to the end. */
+export interface JobResult {
+  jobId: string
+  traceId: string
+  status: FinalStatus
+  /** ISO 8601 */
+  startedAt: string
+  /** ISO 8601 */
+  endedAt: string
+  durationNs: number
+  keys: KeyCounts
+  /** Share of the planned keys that are in the store and unexpired when the job ends, 0 to 1. Not the hit rate. */
+  coverage: number
+  latencyNs: LatencyNs
+  tasks: TaskResult[]
+}
+
+/** A request to warm. Without tasks, tags or `critical`: everything that is declared. */
+export interface JobRequest {
+  /** Tasks by name; with `tags` and `critical` the selection is the intersection. */
+  tasks?: readonly string[]
+  /** Only tasks that bear at least one of these. */
+  tags?: readonly string[]
+  /** Only tasks declared critical. */
+  critical?: boolean
+  /** Replaces every selected task's own priority. Larger is warmer and runs first. */
+  priority?: number
+  /** Values for the selected tasks' parameters; each must be declared by at least one of them. */
+  params?: Params
+  /** At most this many keys of each task, hottest first. */
+  count?: number
+  /** Keys in a batch, rows in a page. @default maxBatchSize, or pageRows for queries */
+  batchSize?: number
+  /** Pause between two batches of a task, in ms. @default 0 */
+  batchDelayMs?: number
+  /** Bound on the whole job, in ms. @default 300_000 */
+  timeoutMs?: number
+  /** W3C trace id to join, 32 hex digits. @default a random one */
+  traceId?: string
+}
+
+/** One task of a plan: what a job would do, in order. */
+export interface PlanEntry {
+  task: string
+  key: string
+  priority: number
+  kind: 'sql' | 'load' | 'http'
+  value: string
+  mode: WriteMode
+  ttlMs: number
+  /** Exact number of keys the task would warm now, where it could be counted. */
+  keys: number | null
+  batches: number | null
+  originRequests: number | null
+  /** The first keys, hottest first. */
+  sample: string[]
+  error: Failure | null
+}
+
+/** How far a running task is. `total` is null while nobody knows, `estimated` when the database only guesses. */
+export interface TaskProgress {
+  task: string
+  done: number
+  total: number | null
+  estimated: boolean
+  failed: number
+  keysPerSecond: number
+  finished: boolean
+}

@@ -1,0 +1,297 @@
+import { getLogger } from '@logtape/logtape'
+import type { Clock } from './clock.ts'
+import type { Config } from './config/load.ts'
+import type { Task } from './config/task.ts'
+import { Dispatcher } from './dispatcher.ts'
+import { type Failure, PrewarmError, toFailure } from './errors.ts'
+import { Job, type JobHandle } from './job/job.ts'
+import { Lane } from './job/lane.ts'
+import { type PlanOptions, planTask, type TaskPlan } from './job/plan.ts'
+import { selectTasks, settleParams } from './job/select.ts'
+import { backoffMs } from './origin/backoff.ts'
+import { isRetryable } from './origin/failure.ts'
+import type { OriginGuard } from './origin/guard.ts'
+import type { SqlClient } from './origin/sql-client.ts'
+import type { Pool } from './pool/pool.ts'
+import { InFlight } from './queue/in-flight.ts'
+import type { Store } from './store/types.ts'
+import type { JobRequest, JobResult, Params } from './types.ts'
+
+const log = getLogger(['prewarm'])
+
+/** The concrete parts that `compose.ts` builds. */
+export interface WarmerParts {
+  config: Config
+  clock: Clock
+  random: () => number
+  store: Store
+  /** @throws {PrewarmError} `CONFIG_INVALID` if no database is configured */
+  client: () => SqlClient
+  guard: OriginGuard
+  pool: Pool
+  /** Run at the end of `stop`, each even if another throws. */
+  cleanUps: (() => Promise<void>)[]
+}
+
+/** Bound on the writing of one batch, ms. */
+const STORE_TIMEOUT_MS = 5000
+/** What stop() and a cancelled job leave workers to finish what they are writing, ms. */
+const STOP_TIMEOUT_MS = 1500
+
+/** The facade: submits jobs, shows plans, starts and stops everything below it. */
+export class Warmer {
+  readonly config: Config
+  readonly #parts: WarmerParts
+  readonly #dispatcher: Dispatcher
+  readonly #inFlight = new InFlight()
+  readonly #jobs = new Map<Job, { stop(failure: Failure): void; ended: Promise<JobResult> }>()
+  #started: Promise<void> | undefined
+  #stopped: Promise<void> | undefined
+  #jobNumber = 0
+
+  constructor(parts: WarmerParts) {
+    this.config = parts.config
+    this.#parts = parts
+    const { maxOriginRps, backoffBaseMs } = parts.config.settings
+    this.#dispatcher = new Dispatcher({ ...parts, maxOriginRps, backoffBaseMs, storeTimeoutMs: STORE_TIMEOUT_MS })
+  }
+
+  /** Where values go: for looking, not for writing. */
+  get store(): Store {
+    return this.#parts.store
+  }
+
+  /** @throws {PrewarmError} `CONFIG_INVALID` if no database is configured */
+  get client(): SqlClient {
+    return this.#parts.client()
+  }
+
+  /**
+   * Connects the store and starts the workers. Safe to call twice; `submit` calls it.
+   *
+   * @throws {PrewarmError} `STORE_UNREACHABLE` within 5 s, or what kept the first worker from starting
+   */
+  start(): Promise<void> {
+    this.#started ??= (async () => {
+      await this.#parts.store.connect(5000)
+      await this.#parts.pool.start()
+    })()
+    return this.#started
+  }
+
+  /**
+   * Begins a job.
+   *
+   * @throws {PrewarmError} `TASK_UNKNOWN`, `USAGE`, `PARAM_INVALID` for a request that can't be met, `STOPPED` after `stop`
+   */
+  submit(request: JobRequest = {}): JobHandle {
+    if (this.#stopped !== undefined) throw new PrewarmError('STOPPED', 'The warmer was stopped: create another')
+    const tasks = selectTasks(this.config.tasks, request)
+    const params = settleParams(tasks, request.params)
+    const traceId = checkedTraceId(request.traceId) ?? randomHex(16)
+    const job = new Job({
+      id: `job-${Date.now().toString(36)}-${++this.#jobNumber}`,
+      traceId,
+      clock: this.#parts.clock,
+    })
+    const abort = new AbortController()
+    let ended!: (result: JobResult) => void
+    const result = new Promise<JobResult>((resolve) => {
+      ended = resolve
+    })
+    const stop = (failure: Failure) => {
+      if (job.stoppedBy !== null || job.result !== undefined) return
+      job.stoppedBy = failure
+      abort.abort()
+      for (const lane of job.lanes) this.#dispatcher.stop(lane, failure)
+    }
+    this.#jobs.set(job, { stop, ended: result })
+    void this.#run(job, tasks, params, request, abort.signal, stop).then((outcome) => {
+      this.#jobs.delete(job)
+      ended(outcome)
+    })
+    return {
+      id: job.id,
+      traceId,
+      result,
+      get status() {
+        return job.status
+      },
+      progress: () => job.lanes.map((lane) => lane.progress()),
+      cancel: () => stop({ code: 'JOB_CANCELLED', message: 'The job was cancelled' }),
+    }
+  }
+
+  /** What a task would warm now. Reads the origin, writes nothing. */
+  async planOf(
+    task: Task,
+    params: Params,
+    options: { count?: number; batchSize?: number; signal?: AbortSignal } = {},
+  ): Promise<TaskPlan> {
+    return this.#plan(task, {
+      params,
+      count: options.count ?? null,
+      batchSize: options.batchSize ?? task.batchSize,
+      signal: options.signal ?? new AbortController().signal,
+    })
+  }
+
+  status() {
+    return {
+      jobs: [...this.#jobs.keys()].map((job) => ({ id: job.id, traceId: job.traceId, status: job.status })),
+      queuedTasks: this.#dispatcher.queued,
+      workers: this.#parts.pool.status(),
+    }
+  }
+
+  /** Cancels every job, ends the workers, closes connections and embedded servers. Bounded; safe to call twice. */
+  stop(): Promise<void> {
+    this.#stopped ??= (async () => {
+      const running = [...this.#jobs.values()]
+      for (const { stop } of running) stop({ code: 'STOPPED', message: 'The warmer was stopped' })
+      await this.#started?.catch(() => {})
+      await this.#parts.pool.stop(STOP_TIMEOUT_MS)
+      await Promise.all(running.map(({ ended }) => ended))
+      const cleanUps = [() => this.#parts.store.close(), ...this.#parts.cleanUps]
+      for (const cleanUp of cleanUps) await cleanUp().catch((error) => log.warn('clean-up failed: {error}', { error }))
+    })()
+    return this.#stopped
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+
+  async #run(
+    job: Job,
+    tasks: Task[],
+    params: Map<string, Params>,
+    request: JobRequest,
+    signal: AbortSignal,
+    stop: (failure: Failure) => void,
+  ): Promise<JobResult> {
+    const { clock, random, store } = this.#parts
+    const { settings } = this.config
+    const timeoutMs = request.timeoutMs ?? settings.jobTimeoutMs
+    const overdue = { code: 'JOB_TIMEOUT', message: `The job took longer than ${timeoutMs} ms` } as const
+    const takeBackTimeout = clock.after(timeoutMs, () => stop(overdue))
+    log.info('job {jobId} begins: {tasks}', {
+      jobId: job.id,
+      traceId: job.traceId,
+      tasks: tasks.map((task) => task.name),
+    })
+    let lanesEnded!: () => void
+    const ended = new Promise<void>((resolve) => {
+      lanesEnded = resolve
+    })
+    const onChange = () => {
+      if (job.lanes.every((lane) => lane.isEnded)) lanesEnded()
+    }
+    for (const task of tasks) {
+      job.lanes.push(
+        new Lane({
+          task,
+          priority: request.priority ?? task.priority,
+          params: params.get(task.name) as Params,
+          batchSize: request.batchSize ?? task.batchSize,
+          batchDelayMs: request.batchDelayMs ?? 0,
+          backoffBaseMs: settings.backoffBaseMs,
+          clock,
+          random,
+        }),
+      )
+    }
+    try {
+      await this.start()
+      for (const lane of job.lanes) await this.#open(lane, job, request.count ?? null, signal, onChange)
+      onChange()
+      await ended
+    } catch (error) {
+      for (const lane of job.lanes) lane.fail(toFailure(error))
+    } finally {
+      takeBackTimeout()
+      for (const lane of job.lanes) this.#inFlight.release(lane.task.name, lane.claimed)
+    }
+    const result = job.end(await presentShare(store, job.sample))
+    log.info('job {jobId} ended: {status}, {written} of {planned} keys written', {
+      jobId: job.id,
+      traceId: job.traceId,
+      status: result.status,
+      ...result.keys,
+    })
+    return result
+  }
+
+  /** Plans one lane and hands it to the dispatcher; a lane that can't be planned has failed, the others go on. */
+  async #open(lane: Lane, job: Job, count: number | null, signal: AbortSignal, onChange: () => void): Promise<void> {
+    if (job.stoppedBy !== null) return lane.stop(job.stoppedBy)
+    try {
+      const plan = await this.#planWithRetries(lane, count, signal)
+      lane.open(this.#claim(lane, plan))
+      this.#dispatcher.add({ lane, traceId: job.traceId, onChange })
+    } catch (error) {
+      const failure = toFailure(error)
+      log.warn('task {task} has no plan: {message}', { task: lane.task.name, traceId: job.traceId, ...failure })
+      if (job.stoppedBy !== null) lane.stop(job.stoppedBy)
+      else lane.fail(failure)
+      onChange()
+    }
+  }
+
+  async #planWithRetries(lane: Lane, count: number | null, signal: AbortSignal): Promise<TaskPlan> {
+    const { clock, random } = this.#parts
+    const { task, params } = lane
+    for (let attempt = 0; ; attempt++) {
+      try {
+        const plan = await this.#plan(task, { params, count, batchSize: lane.batchSize, signal })
+        lane.tally.originRequests++
+        return plan
+      } catch (error) {
+        lane.tally.originRequests++
+        if (signal.aborted || attempt >= task.retries || !isRetryable(error)) throw error
+        await clock.sleep(backoffMs(attempt, this.config.settings.backoffBaseMs, random), signal)
+      }
+    }
+  }
+
+  #plan(task: Task, options: PlanOptions): Promise<TaskPlan> {
+    return planTask(task, this.#parts.client, options)
+  }
+
+  /** Leaves out what another job has queued or in flight. */
+  #claim(lane: Lane, plan: TaskPlan): TaskPlan {
+    const { task, params } = lane
+    if (plan.kind === 'keys') {
+      lane.claimed = this.#inFlight.claim(task.name, plan.keys)
+      lane.deduplicated = plan.keys.length - lane.claimed.length
+      return { ...plan, keys: lane.claimed }
+    }
+    // The keys of a query are not known before it is read: the query itself is claimed.
+    lane.claimed = this.#inFlight.claim(task.name, [
+      JSON.stringify(params, (_, value) => (typeof value === 'bigint' ? String(value) : value)),
+    ])
+    if (lane.claimed.length > 0) return plan
+    lane.deduplicated = plan.kind === 'ranges' ? plan.total : (plan.guess ?? 1)
+    return { kind: 'keys', keys: [], failures: [] }
+  }
+}
+
+/** Of a sample of keys that were in the store, the share that still is. 1 where nothing can be told. */
+async function presentShare(store: Store, sample: readonly string[]): Promise<number> {
+  if (sample.length === 0) return 1
+  try {
+    const ttls = await store.ttlsMs(sample)
+    return ttls.filter((ttlMs) => ttlMs !== -2).length / sample.length
+  } catch {
+    return 1
+  }
+}
+
+function checkedTraceId(traceId: string | undefined): string | undefined {
+  if (traceId === undefined || /^(?!0+$)[0-9a-f]{32}$/.test(traceId)) return traceId
+  throw new PrewarmError('USAGE', `traceId is '${traceId}', expected 32 hex digits`)
+}
+
+function randomHex(bytes: number): string {
+  return [...crypto.getRandomValues(new Uint8Array(bytes))].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+}
