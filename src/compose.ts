@@ -58,16 +58,20 @@ export async function settleConfig(options: WarmerOptions, runtime: Runtime): Pr
   return resolveConfig(config, { ...inputs, flags: { ...inputs.flags, workers: 0 }, nowMs: Date.now() }, runtime.cores)
 }
 
-/** Builds a warmer from a settled configuration. */
+/**
+ * Builds a warmer from a settled configuration.
+ *
+ * @param options `withStore: false`: it only makes plans, and starts no embedded Redis for that
+ */
 export async function composeWarmer(
   config: Config,
-  { onNotice = () => {} }: Pick<WarmerOptions, 'onNotice'>,
+  { onNotice = () => {}, withStore = true }: Pick<WarmerOptions, 'onNotice'> & { withStore?: boolean },
   runtime: Runtime,
 ): Promise<Warmer> {
   const { settings } = config
   const clock = systemClock(runtime.nowNs)
   const cleanUps: (() => Promise<void>)[] = []
-  const redisUrl = settings.redisUrl ?? (await embeddedRedis(cleanUps, onNotice))
+  const redisUrl = settings.redisUrl ?? (withStore ? await embeddedRedis(cleanUps, onNotice) : 'redis://127.0.0.1')
   const needsDatabase = [...config.tasks.values()].some((task) => task.kind === 'sql')
   const database = settings.databaseUrl ?? (needsDatabase ? await embeddedPostgres(cleanUps, onNotice) : undefined)
   const client = lazyClient(database, settings, 4)
@@ -75,7 +79,7 @@ export async function composeWarmer(
 
   const size = settings.workers
   const slots = Math.ceil(settings.concurrentWarmers / Math.max(1, size))
-  const setup: WorkerSetup = { configFile: config.file ?? '', redisUrl, databaseUrl: database, slots }
+  const setup: WorkerSetup = { configFile: config.file ?? '', env: config.env, redisUrl, databaseUrl: database, slots }
   const pool = new Pool({
     size: Math.max(1, size),
     clock,
@@ -100,7 +104,7 @@ export function serveWorker(runtime: Runtime): void {
   serveBatches(runtime.parentPort(), systemClock(runtime.nowNs), async (setup) => {
     const definition = await importConfig(setup.configFile, runtime)
     const flags = { redisUrl: setup.redisUrl, databaseUrl: setup.databaseUrl }
-    const config = resolveConfig(definition, { env: runtime.env, flags }, runtime.cores, setup.configFile)
+    const config = resolveConfig(definition, { env: setup.env, flags }, runtime.cores, setup.configFile)
     return buildEdges(config, setup, runtime)
   })
 }

@@ -8,6 +8,7 @@ export interface OriginContext {
   /** postgres.js, connected to `database`. Values come as postgres.js gives them. */
   sql: Sql
   /** The task's parameters: its defaults, with what this run overrides. */
+  // biome-ignore lint/suspicious/noExplicitAny: their types are the user's own
   params: any
   /** Aborts at the task's `timeoutMs`, at the job's deadline, and when the job is cancelled. */
   signal: AbortSignal
@@ -47,6 +48,7 @@ export interface TaskOptions {
   /** What a write does to a stored value. @default 'newer' if `version` is given, else 'overwrite' */
   mode?: WriteMode
   /** Column, property or function that tells a value's version: an integer or a time that only grows. */
+  // biome-ignore lint/suspicious/noExplicitAny: the type of a value is the user's own
   version?: string | ((value: any) => VersionValue)
   /** Cron expression; run by the daemon. */
   schedule?: string
@@ -60,6 +62,7 @@ export interface SqlOptions extends TaskOptions {
   /** The columns of a hash or JSON value. @default all columns of the query */
   columns?: readonly string[]
   /** SQL text with `:name` parameters (bound, never spliced), or a function that returns a tagged query. */
+  // biome-ignore lint/suspicious/noExplicitAny: their types are the user's own
   query: string | ((sql: Sql, params: any) => unknown)
   /**
    * Order key, such as `['film_id']` or `['created_at desc', 'id']`. With it the query is split into ranges that any

@@ -21,6 +21,15 @@ export interface EnvironmentSettings {
 
 type Environment = Readonly<Record<string, string | undefined>>
 
+const NAMES = /^(REDIS_URL|DATABASE_URL|ENABLE_CACHE_WARMING_ON_STARTUP|CACHE_WARMING_STARTUP_DELAY|WARMING_\w+)$/
+
+/** The variables of `env` that are prewarm's. */
+export function ownVariables(env: Environment): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(env).filter((entry): entry is [string, string] => NAMES.test(entry[0]) && entry[1] !== undefined),
+  )
+}
+
 /**
  * Reads prewarm's environment variables.
  *

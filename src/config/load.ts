@@ -1,7 +1,7 @@
 import { PrewarmError, redact } from '../errors.ts'
 import type { Runtime } from '../runtime/types.ts'
 import type { ConfigDefinition } from './define.ts'
-import { type EnvironmentSettings, readEnvironment } from './environment.ts'
+import { type EnvironmentSettings, ownVariables, readEnvironment } from './environment.ts'
 import { lint } from './lint.ts'
 import { checkConfig } from './schema.ts'
 import { type FlagSettings, type Settings, settle } from './settings.ts'
@@ -13,6 +13,8 @@ export interface Config {
   tasks: ReadonlyMap<string, Task>
   /** From the lint: allowed, and probably a mistake. */
   warnings: readonly string[]
+  /** The environment variables that went into it. */
+  env: Readonly<Record<string, string>>
   /** The file it came from; workers import it themselves. Absent for a configuration built in a program. */
   file: string | undefined
 }
@@ -45,7 +47,7 @@ export function resolveConfig(
       throw new PrewarmError('CONFIG_INVALID', `tasks.${name}: ${(error as Error).message}`, { cause: error })
     }
   }
-  return { settings, tasks, warnings: lint([...tasks.values()], nowMs), file }
+  return { settings, tasks, warnings: lint([...tasks.values()], nowMs), env: ownVariables(env), file }
 }
 
 const NAMES = ['prewarm.config.ts', 'prewarm.config.js', 'prewarm.config.mjs']

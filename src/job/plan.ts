@@ -1,8 +1,8 @@
-import type { KeyLike, OriginContext } from '../config/define.ts'
+import type { KeyLike } from '../config/define.ts'
 import type { KeyedTask, SqlTask, Task } from '../config/task.ts'
 import { type Failure, PrewarmError, toFailure } from '../errors.ts'
 import { bounded } from '../origin/failure.ts'
-import { userError } from '../origin/function.ts'
+import { userContext, userError } from '../origin/function.ts'
 import { toKey } from '../origin/keys.ts'
 import { boundariesStatement, guessStatement } from '../origin/ranges.ts'
 import type { SqlClient } from '../origin/sql-client.ts'
@@ -45,13 +45,7 @@ async function planKeys(task: KeyedTask, client: () => SqlClient, options: PlanO
     )
   }
   const abort = new AbortController()
-  const context: OriginContext = {
-    params: options.params,
-    signal: AbortSignal.any([options.signal, abort.signal]),
-    get sql() {
-      return client().user
-    },
-  }
+  const context = userContext(client, options.params, AbortSignal.any([options.signal, abort.signal]))
   const what = `select of task '${task.name}'`
   const limit = options.count ?? Number.POSITIVE_INFINITY
   const listing = (async () => {

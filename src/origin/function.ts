@@ -1,3 +1,4 @@
+import type { OriginContext } from '../config/define.ts'
 import type { LoadTask } from '../config/task.ts'
 import { isPrewarmError, PrewarmError, redact } from '../errors.ts'
 import { bounded, postgresError } from './failure.ts'
@@ -19,16 +20,10 @@ export class FunctionOrigin implements Origin {
   async read(work: Work, { params, timeoutMs, signal }: ReadOptions): Promise<ReadResult> {
     if (work.kind !== 'keys') throw new TypeError(`A load function reads keys by name (task '${this.#task.name}')`)
     const keys = [...work.keys]
-    const client = this.#client
     const abort = new AbortController()
-    const context = {
-      params,
+    const context = Object.assign(userContext(this.#client, params, AbortSignal.any([signal, abort.signal])), {
       ids: idsOf(this.#task, keys),
-      signal: AbortSignal.any([signal, abort.signal]),
-      get sql() {
-        return client().user
-      },
-    }
+    })
     let values: unknown
     try {
       const loading = (async () => await this.#task.load(keys, context))()
@@ -45,6 +40,23 @@ export class FunctionOrigin implements Origin {
   }
 
   async close(): Promise<void> {}
+}
+
+/** What a user's function receives; the database is opened when it is first asked for. */
+export function userContext(
+  client: () => SqlClient,
+  params: Readonly<Record<string, unknown>>,
+  signal: AbortSignal,
+): OriginContext {
+  let sql: OriginContext['sql'] | undefined
+  return {
+    params,
+    signal,
+    get sql() {
+      sql ??= client().user(signal)
+      return sql
+    },
+  }
 }
 
 /** What a user's function threw: a Postgres error as such, anything else as a failure that may pass. */

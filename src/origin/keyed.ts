@@ -7,13 +7,13 @@ import type { ReadFailure, ReadResult, SourceRecord } from './types.ts'
 export function keyedResult(
   task: KeyedTask,
   keys: readonly string[],
-  valueOf: (key: string, index: number) => unknown,
+  valueFor: (key: string, index: number) => unknown,
 ): Omit<ReadResult, 'requests'> {
   const records: SourceRecord[] = []
   const failures: ReadFailure[] = []
   for (const [index, key] of keys.entries()) {
     try {
-      const value = valueOf(key, index)
+      const value = valueFor(key, index)
       if (value === undefined || value === null) failures.push(noValue(key))
       else records.push(keyedRecord(task, key, value))
     } catch (error) {

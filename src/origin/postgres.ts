@@ -47,9 +47,7 @@ export function openPostgres({ url, maxConnections, tls }: PostgresOptions): Sql
   }
 
   return {
-    get user() {
-      return open('js')
-    },
+    user: (signal) => cancellable(open('js'), signal),
     async rows(query, options) {
       const run = session(query, options)
       try {
@@ -168,6 +166,23 @@ function statement(
 async function rowSet(query: PendingQuery<never[]>): Promise<RowSet> {
   const result = (await query.values()) as unknown as unknown[][] & { columns: { name: string }[] }
   return { columns: result.columns.map((column) => column.name), rows: result }
+}
+
+/** `sql` whose queries end at the server when `signal` aborts: a deadline must not leave them running there. */
+function cancellable(sql: Sql, signal: AbortSignal): Sql {
+  const queries = new Set<{ cancel(): void }>()
+  signal.addEventListener('abort', () => queries.forEach((query) => void query.cancel()), { once: true })
+  const tracked = <T>(result: T): T => {
+    if (typeof (result as { cancel?: unknown } | null)?.cancel === 'function') queries.add(result as never)
+    return result
+  }
+  return new Proxy(sql, {
+    apply: (target, self, args) => tracked(Reflect.apply(target, self, args)),
+    get(target, name) {
+      if (name === 'unsafe') return (...args: Parameters<Sql['unsafe']>) => tracked(target.unsafe(...args))
+      return Reflect.get(target, name)
+    },
+  })
 }
 
 function tlsSettings(tls: TlsOptions | undefined): { ssl?: object } {

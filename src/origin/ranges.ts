@@ -83,7 +83,7 @@ function compare(orderBy: readonly OrderColumn[], boundary: readonly string[], f
 
 function orderClause({ orderBy }: SqlTask): string {
   if (orderBy.length === 0) return ''
-  return ` order by ${orderBy.map(({ column, descending }) => `q.${quoted(column)}` + (descending ? ' desc' : '')).join(', ')}`
+  return ` order by ${orderBy.map(({ column, descending }) => `q.${quoted(column)}${descending ? ' desc' : ''}`).join(', ')}`
 }
 
 function quoted(column: string): string {

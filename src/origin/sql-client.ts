@@ -2,8 +2,11 @@ import type { Sql } from 'postgres'
 
 /** The narrow part of a Postgres connection that prewarm needs; `postgres.ts` implements it over postgres.js. */
 export interface SqlClient {
-  /** postgres.js itself, for users' functions: values as it gives them. */
-  readonly user: Sql
+  /**
+   * postgres.js itself, for users' functions: values as it gives them.
+   * Queries made through it are cancelled at the server when `signal` aborts.
+   */
+  user(signal: AbortSignal): Sql
   /**
    * Runs one read-only query under its own statement timeout.
    *

@@ -6,6 +6,8 @@ import type { Params } from '../types.ts'
 /** What a worker needs to build its own edges. It imports the configuration itself: functions don't cross threads. */
 export interface WorkerSetup {
   configFile: string
+  /** The main thread's environment, as far as it is prewarm's: what it may have been given instead of the process' own. */
+  env: Readonly<Record<string, string>>
   redisUrl: string
   databaseUrl: string | undefined
   /** Batches it may have at once; also the bound on its database connections. */
