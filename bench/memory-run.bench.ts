@@ -1,8 +1,7 @@
 /** Values already in memory, JSON with a TTL: how fast do they get into Redis, beside the ways people do it today? */
-import { KeyvRedis } from '@keyv/redis'
+import { createKeyv } from '@keyv/redis'
 import { createCache } from 'cache-manager'
 import { Redis } from 'ioredis'
-import { Keyv } from 'keyv'
 import { systemClock } from '../src/clock.ts'
 import { jsonCodec } from '../src/codec/json.ts'
 import { createWarmer, load } from '../src/index.ts'
@@ -45,8 +44,7 @@ const fast = await warmer({ maxOriginRps: 1_000_000 }, 1000)
 const store = new RedisStore({ url: redis.url, clock: systemClock(Bun.nanoseconds) })
 await store.connect(5000)
 const bare = new Redis(redis.url)
-const keyv = new Keyv(new KeyvRedis(redis.url), { useKeyPrefix: false })
-const cache = createCache({ stores: [keyv] })
+const cache = createCache({ stores: [createKeyv(redis.url)] as never })
 const options = {
   mode: 'overwrite',
   versionField: null,

@@ -79,7 +79,14 @@ export async function composeWarmer(
 
   const size = settings.workers
   const slots = Math.ceil(settings.concurrentWarmers / Math.max(1, size))
-  const setup: WorkerSetup = { configFile: config.file ?? '', env: config.env, redisUrl, databaseUrl: database, slots }
+  const setup: WorkerSetup = {
+    configFile: config.file ?? '',
+    env: config.env,
+    redisUrl,
+    databaseUrl: database,
+    slots,
+    maxConnections: 2 * settings.concurrentWarmers,
+  }
   const pool = new Pool({
     size: Math.max(1, size),
     clock,
@@ -117,7 +124,7 @@ function inlineWorker(config: Config, runtime: Runtime): WorkerPort {
 
 function buildEdges(config: Config, setup: WorkerSetup, runtime: Runtime): ExecutorEdges {
   const clock = systemClock(runtime.nowNs)
-  const client = lazyClient(setup.databaseUrl, config.settings, setup.slots)
+  const client = lazyClient(setup.databaseUrl, config.settings, setup.maxConnections)
   const store = openStore(setup.redisUrl, config.settings, runtime)
   const origins = new Map<string, Origin>()
   const build = (task: Task): Origin => {

@@ -12,6 +12,8 @@ export interface DispatcherOptions {
   clock: Clock
   maxOriginRps: number
   backoffBaseMs: number
+  /** Streams that may hold a database connection at once. */
+  maxOpenStreams: number
   /** Bound on the writing of one batch, ms. */
   storeTimeoutMs: number
 }
@@ -102,6 +104,7 @@ export class Dispatcher {
     const worker = lane.nextWorker
     if (worker !== undefined && !pool.hasFreeSlot(worker)) return 'waiting'
     if (!pool.hasFreeSlot()) return 'blocked'
+    if (lane.opensStream && this.#openStreams(lane.priority) >= this.#options.maxOpenStreams) return 'waiting'
     const permission = guard.ask(lane.task.name, lane.nextCost)
     if (permission.granted) {
       this.#permit = permission.permit
@@ -117,6 +120,13 @@ export class Dispatcher {
     if (permission.retryInMs === null) return 'blocked'
     this.#later(permission.retryInMs)
     return permission.isShared ? 'blocked' : 'waiting'
+  }
+
+  /** Streams that hold a connection now, of this priority or above: a less important one doesn't keep others from beginning. */
+  #openStreams(priority: number): number {
+    let open = 0
+    for (const lane of this.#entries.keys()) if (lane.priority >= priority && lane.heldStream !== undefined) open++
+    return open
   }
 
   #later(ms: number): Readiness {

@@ -8,6 +8,7 @@ import { Job, type JobHandle } from './job/job.ts'
 import { Lane } from './job/lane.ts'
 import { type PlanOptions, planTask, type TaskPlan } from './job/plan.ts'
 import { selectTasks, settleParams } from './job/select.ts'
+import { traceIdOf } from './job/trace.ts'
 import { backoffMs } from './origin/backoff.ts'
 import { isRetryable } from './origin/failure.ts'
 import type { OriginGuard } from './origin/guard.ts'
@@ -52,8 +53,14 @@ export class Warmer {
   constructor(parts: WarmerParts) {
     this.config = parts.config
     this.#parts = parts
-    const { maxOriginRps, backoffBaseMs } = parts.config.settings
-    this.#dispatcher = new Dispatcher({ ...parts, maxOriginRps, backoffBaseMs, storeTimeoutMs: STORE_TIMEOUT_MS })
+    const { maxOriginRps, backoffBaseMs, concurrentWarmers } = parts.config.settings
+    this.#dispatcher = new Dispatcher({
+      ...parts,
+      maxOriginRps,
+      backoffBaseMs,
+      maxOpenStreams: concurrentWarmers,
+      storeTimeoutMs: STORE_TIMEOUT_MS,
+    })
   }
 
   /** Where values go: for looking, not for writing. */
@@ -88,7 +95,7 @@ export class Warmer {
     if (this.#stopped !== undefined) throw new PrewarmError('STOPPED', 'The warmer was stopped: create another')
     const tasks = selectTasks(this.config.tasks, request)
     const params = settleParams(tasks, request.params)
-    const traceId = checkedTraceId(request.traceId) ?? randomHex(16)
+    const traceId = traceIdOf(request.traceId)
     const job = new Job({
       id: `job-${Date.now().toString(36)}-${++this.#jobNumber}`,
       traceId,
@@ -285,13 +292,4 @@ async function presentShare(store: Store, sample: readonly string[]): Promise<nu
   } catch {
     return 1
   }
-}
-
-function checkedTraceId(traceId: string | undefined): string | undefined {
-  if (traceId === undefined || /^(?!0+$)[0-9a-f]{32}$/.test(traceId)) return traceId
-  throw new PrewarmError('USAGE', `traceId is '${traceId}', expected 32 hex digits`)
-}
-
-function randomHex(bytes: number): string {
-  return [...crypto.getRandomValues(new Uint8Array(bytes))].map((byte) => byte.toString(16).padStart(2, '0')).join('')
 }

@@ -1,5 +1,5 @@
 /** What a cache holds of a user: about 230 bytes of JSON. */
-export interface Profile {
+export type Profile = {
   id: number
   email: string
   firstName: string

@@ -101,7 +101,7 @@ export class Lane {
   /** Requests to the origin that the next batch would make. */
   get nextCost(): number {
     if (this.task.kind !== 'http') return 1
-    const retry = this.#retries[0]
+    const retry = this.#retryIsDue() ? this.#retries[0] : undefined
     return Math.max(1, retry?.unit.keys ?? Math.min(this.batchSize, this.#keys.length - this.#keysAt))
   }
 
@@ -113,6 +113,11 @@ export class Lane {
     if (!this.#hasFresh()) return ofRetry
     const ofFresh = Math.max(0, (this.#notBeforeNs - nowNs) / 1e6)
     return ofRetry === null ? ofFresh : Math.min(ofFresh, ofRetry)
+  }
+
+  /** The next batch would open a stream, which holds a database connection until it has ended. */
+  get opensStream(): boolean {
+    return this.#stream !== undefined && !this.#stream.isDone && this.#stream.worker === undefined
   }
 
   /** The worker that the next batch must go to. */

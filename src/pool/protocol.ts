@@ -10,8 +10,10 @@ export interface WorkerSetup {
   env: Readonly<Record<string, string>>
   redisUrl: string
   databaseUrl: string | undefined
-  /** Batches it may have at once; also the bound on its database connections. */
+  /** Batches it may have at once. */
   slots: number
+  /** Database connections it may open, of each kind. */
+  maxConnections: number
 }
 
 /** One batch on its way to a worker. Names and bounds; never rows or values. */

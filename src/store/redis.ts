@@ -3,8 +3,9 @@ import type { Clock } from '../clock.ts'
 import { PrewarmError } from '../errors.ts'
 import type { Outcome } from '../types.ts'
 import { isReply, mayPass, nothingDone, refused, unreachable } from './redis-errors.ts'
-import type { Entry, Store, StoredValue, StoreStats, WriteFailure, WriteOptions, WriteResult } from './types.ts'
-import { type Chunk, chunksOf, scriptArgs, type VersionPlace, WRITE_SCRIPT } from './write-script.ts'
+import { fail, isSame, record, versionPlace } from './replies.ts'
+import type { Entry, Store, StoredValue, StoreStats, WriteOptions, WriteResult } from './types.ts'
+import { type Chunk, chunksOf, scriptArgs, WRITE_SCRIPT } from './write-script.ts'
 
 export interface RedisOptions {
   /** `redis://` or `rediss://`. */
@@ -14,7 +15,6 @@ export interface RedisOptions {
   clock: Clock
 }
 
-const LETTERS: Record<string, Outcome> = { w: 'written', p: 'skipped_present', n: 'skipped_newer', f: 'failed' }
 /** Keys of one reading pipeline. */
 const READ_CHUNK = 500
 
@@ -59,7 +59,7 @@ export class RedisStore implements Store {
     const result: WriteResult = { outcomes: new Array<Outcome>(entries.length), failures: new Map() }
     const deadlineMs = this.#clock.nowMs() + options.timeoutMs
     const chunks = chunksOf(entries)
-    if (!(await this.#readyToWrite(deadlineMs, options.signal))) {
+    if (options.signal.aborted || !(await this.#readyToWrite(deadlineMs, options.signal))) {
       for (const chunk of chunks) this.#notSent(chunk, result)
       return result
     }
@@ -274,40 +274,4 @@ export class RedisStore implements Store {
   #cut(): void {
     ;(this.#redis as unknown as { stream?: { destroy(): void } }).stream?.destroy()
   }
-}
-
-function versionPlace(chunk: Chunk | undefined, { mode, versionField }: WriteOptions): VersionPlace {
-  if (mode !== 'newer') return 'none'
-  if (versionField === null) return 'beside'
-  return chunk?.entries[0]?.encoded.type === 'hash' ? 'field' : 'json'
-}
-
-function record(chunk: Chunk, reply: unknown, result: WriteResult): void {
-  const [letters, ...errors] = reply as [string, ...(number | string)[]]
-  for (let at = 0; at < chunk.entries.length; at++)
-    result.outcomes[chunk.first + at] = LETTERS[letters[at] as string] as Outcome
-  for (let at = 0; at < errors.length; at += 2) {
-    const entry = chunk.entries[errors[at] as number] as Entry
-    const message = String(errors[at + 1])
-    fail(result, chunk.first + (errors[at] as number), 'failed', {
-      failure: refused(message, entry.key),
-      retryable: mayPass(message),
-    })
-  }
-}
-
-function fail(result: WriteResult, index: number, outcome: 'failed' | 'unknown', failure: WriteFailure): void {
-  result.outcomes[index] = outcome
-  result.failures.set(index, failure)
-}
-
-function isSame(stored: StoredValue | null, { encoded }: Entry): boolean {
-  if (stored === null || stored.type !== encoded.type) return false
-  if (encoded.type === 'string') return (stored as { value: string }).value === encoded.value
-  const { fields } = stored as { fields: Record<string, string> }
-  if (Object.keys(fields).length !== encoded.fields.length / 2) return false
-  for (let at = 0; at < encoded.fields.length; at += 2) {
-    if (fields[encoded.fields[at] as string] !== encoded.fields[at + 1]) return false
-  }
-  return true
 }
