@@ -97,7 +97,7 @@ export class Warmer {
     const params = settleParams(tasks, request.params)
     const traceId = traceIdOf(request.traceId)
     const job = new Job({
-      id: `job-${Date.now().toString(36)}-${++this.#jobNumber}`,
+      id: `job-${this.#parts.clock.nowMs().toString(36)}-${++this.#jobNumber}`,
       traceId,
       clock: this.#parts.clock,
     })
