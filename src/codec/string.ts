@@ -9,7 +9,13 @@ export const stringCodec: Codec = {
     if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') {
       return { type: 'string', value: String(value) }
     }
-    const shown = value === null || value === undefined ? String(value) : typeof value
+    if (value === null || value === undefined) {
+      throw new PrewarmError(
+        'VALUE_INVALID',
+        `Cannot encode string: value is ${value}; leave such rows out of the query`,
+      )
+    }
+    const shown = typeof value
     throw new PrewarmError(
       'VALUE_INVALID',
       `Cannot encode string: value is ${shown}, expected text; use value 'json' for objects`,

@@ -28,18 +28,23 @@ export function isRetryable(error: unknown): boolean {
 }
 
 /**
- * `work` bounded by a deadline and a signal. The loser is told to stop by `cancel` and its late error is dropped.
+ * `work` bounded by a deadline and a signal. `cancel` tells the loser why to stop; its late error is dropped.
  *
  * @throws {PrewarmError} `ORIGIN_TIMEOUT`, or `JOB_CANCELLED` when `signal` aborts
  */
 export function bounded<T>(
   work: PromiseLike<T>,
-  { timeoutMs, signal, what, cancel }: { timeoutMs: number; signal: AbortSignal; what: string; cancel?: () => void },
+  {
+    timeoutMs,
+    signal,
+    what,
+    cancel,
+  }: { timeoutMs: number; signal: AbortSignal; what: string; cancel?: (reason: PrewarmError) => void },
 ): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const stop = (error: PrewarmError) => {
       finish()
-      cancel?.()
+      cancel?.(error)
       reject(error)
     }
     const aborted = () => stop(new PrewarmError('JOB_CANCELLED', `${what} was cancelled`))

@@ -79,6 +79,7 @@ class Session implements RowCursor {
   readonly #done = Promise.withResolvers<never>()
   #transaction: Promise<TransactionSql> | undefined
   #ended: Promise<unknown> | undefined
+  #running: PendingQuery<never[]> | undefined
   #declared = false
 
   constructor(pool: Sql, query: Statement, options: QueryOptions, abandon: () => void) {
@@ -90,16 +91,16 @@ class Session implements RowCursor {
   }
 
   async all(signal: AbortSignal): Promise<RowSet> {
-    return this.#run(signal, (transaction) => rowSet(statement(transaction, this.#query)))
+    return this.#run(signal, (transaction) => rowSet(this.#active(statement(transaction, this.#query))))
   }
 
   async next(count: number, signal: AbortSignal): Promise<RowSet> {
     return this.#run(signal, async (transaction) => {
       if (!this.#declared) {
         this.#declared = true
-        await statement(transaction, this.#query, 'declare prewarm no scroll cursor for ')
+        await this.#active(statement(transaction, this.#query, 'declare prewarm no scroll cursor for '))
       }
-      return rowSet(transaction.unsafe(`fetch ${count} from prewarm`))
+      return rowSet(this.#active(transaction.unsafe(`fetch ${count} from prewarm`)))
     })
   }
 
@@ -107,12 +108,19 @@ class Session implements RowCursor {
   async #run(signal: AbortSignal, work: (transaction: TransactionSql) => Promise<RowSet>): Promise<RowSet> {
     try {
       const running = this.#begin().then(work)
-      // The server's own timeout fires first; this one is for a server that does not answer at all.
+      // The server's own timeout fires first; ours is for a server that does not answer at all.
       const timeoutMs = this.#options.timeoutMs + 1000
-      return await bounded(running, { timeoutMs, signal, what: 'Reading from Postgres', cancel: this.#abandon })
+      const cancel = ({ code }: PrewarmError) => (code === 'ORIGIN_TIMEOUT' ? this.#abandon() : this.#running?.cancel())
+      return await bounded(running, { timeoutMs, signal, what: 'Reading from Postgres', cancel })
     } catch (error) {
       throw postgresError(error)
     }
+  }
+
+  /** Remembers a query, so that it can be cancelled at the server. */
+  #active(query: PendingQuery<never[]>): PendingQuery<never[]> {
+    this.#running = query
+    return query
   }
 
   #begin(): Promise<TransactionSql> {
