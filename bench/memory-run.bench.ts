@@ -16,6 +16,7 @@ import { inTurns, printTimings, ratio } from './support/rounds.ts'
 
 const COUNT = setting('BENCH_KEYS', 200_000)
 const profiles = makeProfiles(COUNT)
+const byKey = new Map(profiles.map((profile) => [profileKey(profile.id), profile]))
 const bytes = profiles.reduce((sum, profile) => sum + JSON.stringify(profile).length, 0) / COUNT
 const pipelines = slices(profiles, 500)
 const batches = slices(profiles, 1000)
@@ -37,7 +38,7 @@ const warmer = (settings: object, batchSize: number) =>
           ttl: PROFILE_TTL_MS,
           batchSize,
           select: () => profiles,
-          load: (_, { ids }) => ids.map(({ id }) => profiles[Number(id)]),
+          load: (keys) => keys.map((key) => byKey.get(key)),
         }),
       },
     },
@@ -50,7 +51,8 @@ const bare = new Redis(redis.url)
 /** cache-manager and @keyv/redis ask for keyv ^5.6; keyv 6 works too, and is faster. Both are measured. */
 const { Keyv: OwnKeyv } = createRequire(import.meta.resolve('cache-manager'))('keyv') as { Keyv: typeof Keyv }
 const cacheOn = (Used: typeof Keyv) => {
-  const keyv = new Used(new KeyvRedis(redis.url) as never)
+  const keyv = new Used(new KeyvRedis(redis.url) as never, { useKeyPrefix: false } as never)
+  keyv.namespace = undefined
   return createCache({ stores: [keyv] as never })
 }
 const cache = cacheOn(OwnKeyv)

@@ -32,6 +32,14 @@ export interface BatchOptions extends ReadOptions {
   onWriting?: (keys: number) => void
 }
 
+/** What a batch is run with. */
+export interface BatchEdges {
+  origin: Origin
+  store: Store
+  clock: Clock
+  random: () => number
+}
+
 const SAMPLE = 4
 
 /**
@@ -39,13 +47,8 @@ const SAMPLE = 4
  *
  * @throws {PrewarmError} `ORIGIN_*` if the whole read failed, `JOB_CANCELLED` if `signal` aborted before the write
  */
-export async function runBatch(
-  task: Task,
-  work: Work,
-  options: BatchOptions,
-  edges: { origin: Origin; store: Store; clock: Clock },
-): Promise<BatchReport> {
-  const { origin, store, clock } = edges
+export async function runBatch(task: Task, work: Work, options: BatchOptions, edges: BatchEdges): Promise<BatchReport> {
+  const { origin, clock } = edges
   const report = emptyReport()
   let startNs = clock.nowNs()
   const onBegin = () => {
@@ -61,7 +64,7 @@ export async function runBatch(
     throw new PrewarmError('JOB_CANCELLED', `Task '${task.name}' was cancelled before a write`)
   if (entries.length > 0) {
     options.onWriting?.(entries.length)
-    await write(task, entries, options, { store, clock }, report)
+    await write(task, entries, options, edges, report)
   }
   report.writeNs = clock.nowNs() - startNs - report.readNs
   return report
@@ -106,7 +109,7 @@ async function write(
   task: Task,
   entries: Entry[],
   options: BatchOptions,
-  { store, clock }: { store: Store; clock: Clock },
+  { store, clock, random }: BatchEdges,
   report: BatchReport,
 ): Promise<void> {
   const deadlineMs = clock.nowMs() + options.storeTimeoutMs
@@ -131,7 +134,7 @@ async function write(
     }
     if (again.length === 0) return
     left = again
-    await clock.sleep(backoffMs(attempt, options.backoffBaseMs, Math.random), options.signal)
+    await clock.sleep(backoffMs(attempt, options.backoffBaseMs, random), options.signal)
     if (options.signal.aborted) {
       const message = `Task '${task.name}' was cancelled before a write was tried again`
       for (const { key } of left) count(report, 'failed', { code: 'JOB_CANCELLED', message, key })

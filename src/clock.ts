@@ -1,3 +1,5 @@
+import { PrewarmError } from './errors.ts'
+
 /** Time as the product sees it; injected, so that tests can hold it still. */
 export interface Clock {
   /** Wall clock, ms since 1970. */
@@ -32,4 +34,48 @@ export function systemClock(nowNs: () => number): Clock {
       })
     },
   }
+}
+
+/**
+ * `work` bounded by a deadline and a signal. `cancel` tells the loser why to stop; its late error is dropped.
+ *
+ * @throws {PrewarmError} `ORIGIN_TIMEOUT`, or `JOB_CANCELLED` when `signal` aborts
+ */
+export function bounded<T>(
+  work: PromiseLike<T>,
+  {
+    timeoutMs,
+    signal,
+    what,
+    cancel,
+  }: { timeoutMs: number; signal: AbortSignal; what: string; cancel?: (reason: PrewarmError) => void },
+): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const stop = (error: PrewarmError) => {
+      finish()
+      cancel?.(error)
+      reject(error)
+    }
+    const aborted = () => stop(new PrewarmError('JOB_CANCELLED', `${what} was cancelled`))
+    const timer = setTimeout(
+      () => stop(new PrewarmError('ORIGIN_TIMEOUT', `${what} took longer than ${timeoutMs} ms`)),
+      timeoutMs,
+    )
+    const finish = () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', aborted)
+    }
+    if (signal.aborted) aborted()
+    else signal.addEventListener('abort', aborted, { once: true })
+    work.then(
+      (value) => {
+        finish()
+        resolve(value)
+      },
+      (error) => {
+        finish()
+        reject(error)
+      },
+    )
+  })
 }

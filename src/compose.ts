@@ -1,4 +1,4 @@
-import { systemClock } from './clock.ts'
+import { type Clock, systemClock } from './clock.ts'
 import type { ConfigDefinition } from './config/define.ts'
 import { type Config, importConfig, loadConfig, resolveConfig } from './config/load.ts'
 import type { FlagSettings, Settings } from './config/settings.ts'
@@ -47,7 +47,7 @@ export async function createWarmer(options: WarmerOptions = {}): Promise<Warmer>
 /** The configuration that the options mean. */
 export async function settleConfig(options: WarmerOptions, runtime: Runtime): Promise<Config> {
   const { config, file, env = runtime.env, redisUrl, databaseUrl, workers } = options
-  const inputs = { env, flags: { redisUrl, databaseUrl, workers } }
+  const inputs = { env, flags: { redisUrl, databaseUrl, workers }, nowMs: Date.now() }
   if (config === undefined) return loadConfig(file, inputs, runtime)
   if ((workers ?? config.workers ?? 0) > 0) {
     throw new PrewarmError(
@@ -55,7 +55,7 @@ export async function settleConfig(options: WarmerOptions, runtime: Runtime): Pr
       'Workers import the configuration themselves, and this one lives in the program: give its file, or workers: 0',
     )
   }
-  return resolveConfig(config, { ...inputs, flags: { ...inputs.flags, workers: 0 }, nowMs: Date.now() }, runtime.cores)
+  return resolveConfig(config, { ...inputs, flags: { ...inputs.flags, workers: 0 } }, runtime.cores)
 }
 
 /**
@@ -100,6 +100,7 @@ export async function composeWarmer(
     random: Math.random,
     store: openStore(redisUrl, settings, runtime),
     client: client.get,
+    originOf: (task) => buildOrigin(task, client.get, clock),
     guard: new OriginGuard({ maxRps: settings.maxOriginRps, maxConcurrent: settings.concurrentWarmers, clock }),
     pool,
     cleanUps,
@@ -127,23 +128,14 @@ function buildEdges(config: Config, setup: WorkerSetup, runtime: Runtime): Execu
   const client = lazyClient(setup.databaseUrl, config.settings, setup.maxConnections)
   const store = openStore(setup.redisUrl, config.settings, runtime)
   const origins = new Map<string, Origin>()
-  const build = (task: Task): Origin => {
-    switch (task.kind) {
-      case 'sql':
-        return new SqlOrigin(task, client.get())
-      case 'load':
-        return new FunctionOrigin(task, client.get)
-      case 'http':
-        return new HttpOrigin(task, { fetch, sleep: clock.sleep, nowMs: clock.nowMs })
-    }
-  }
   return {
     tasks: config.tasks,
+    random: Math.random,
     store,
     originOf(task) {
       let origin = origins.get(task.name)
       if (origin === undefined) {
-        origin = build(task)
+        origin = buildOrigin(task, client.get, clock)
         origins.set(task.name, origin)
       }
       return origin
@@ -156,6 +148,17 @@ function buildEdges(config: Config, setup: WorkerSetup, runtime: Runtime): Execu
       await Promise.allSettled([...origins.values()].map((origin) => origin.close()))
       await Promise.allSettled([store.close(), client.close()])
     },
+  }
+}
+
+function buildOrigin(task: Task, client: () => SqlClient, clock: Clock): Origin {
+  switch (task.kind) {
+    case 'sql':
+      return new SqlOrigin(task, client())
+    case 'load':
+      return new FunctionOrigin(task, client)
+    case 'http':
+      return new HttpOrigin(task, { fetch, sleep: clock.sleep, nowMs: clock.nowMs })
   }
 }
 

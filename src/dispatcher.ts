@@ -1,6 +1,7 @@
 import type { Clock } from './clock.ts'
 import type { Failure } from './errors.ts'
-import type { Lane, Unit } from './job/lane.ts'
+import type { Lane } from './job/lane.ts'
+import type { Unit } from './job/unit.ts'
 import type { OriginGuard, Permit } from './origin/guard.ts'
 import type { BatchEnd } from './pool/member.ts'
 import type { Pool } from './pool/pool.ts'
@@ -16,6 +17,8 @@ export interface DispatcherOptions {
   maxOpenStreams: number
   /** Bound on the writing of one batch, ms. */
   storeTimeoutMs: number
+  /** Batches in a row that may fail to reach the store before everything queued is given up. */
+  maxStoreAway: number
 }
 
 /** What the dispatcher needs to know of the job a lane belongs to. */
@@ -45,6 +48,8 @@ export class Dispatcher {
   #takeBackWake = () => {}
   #permit: Permit | undefined
   #retryInMs: number | null = null
+  /** Batches in a row that could not reach the store. */
+  #storeAway = 0
 
   constructor(options: DispatcherOptions) {
     this.#options = options
@@ -163,8 +168,20 @@ export class Dispatcher {
     entry.sent.delete(id)
     permit.release()
     lane.settle(unit, end)
+    this.#watchStore(end)
     this.#closeLeftStream(lane, unit, end)
     this.#afterChange(entry)
+  }
+
+  /** A store that stays away would cost every batch its whole deadline: after enough of them the work is given up. */
+  #watchStore(end: BatchEnd): void {
+    if (end.status !== 'done') return
+    const isAway =
+      end.report.firstError?.code === 'STORE_UNREACHABLE' && end.report.keys.failed === end.report.keys.planned
+    this.#storeAway = isAway ? this.#storeAway + 1 : 0
+    if (this.#storeAway < this.#options.maxStoreAway) return
+    this.#storeAway = 0
+    for (const lane of [...this.#entries.keys()]) this.stop(lane, end.report.firstError as Failure)
   }
 
   /** A stream that was stopped holds a connection in its worker until it is told. */

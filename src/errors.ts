@@ -61,7 +61,7 @@ export class PrewarmError extends Error {
   }
 }
 
-/** True if `error` is, or was before it crossed a thread, a {@linkcode PrewarmError}. */
+/** True if `error` is a {@linkcode PrewarmError}, of this or another copy of the package. What crosses a thread is a {@linkcode Failure}. */
 export function isPrewarmError(error: unknown): error is PrewarmError {
   return error instanceof Error && error.name === 'PrewarmError' && 'code' in error
 }
@@ -80,5 +80,7 @@ export function toFailure(error: unknown, fallback: ErrorCode = 'INTERNAL'): Fai
 
 /** `text` with the user and password of every URL in it replaced by `***`. */
 export function redact(text: string): string {
-  return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/@'"]*(?:[:][^\s@'"]*)?@/gi, '$1***@')
+  return text
+    .replace(/([a-z][a-z0-9+.-]*:\/\/)(?:[^\s/?#:@]*:\S*|[^\s/?#]*)@/gi, '$1***@')
+    .replace(/([?&](?:password|pass|pwd)=)[^&\s#'"]*/gi, '$1***')
 }

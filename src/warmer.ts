@@ -6,15 +6,14 @@ import { Dispatcher } from './dispatcher.ts'
 import { type Failure, PrewarmError, toFailure } from './errors.ts'
 import { Job, type JobHandle } from './job/job.ts'
 import { Lane } from './job/lane.ts'
-import { type PlanOptions, planTask, type TaskPlan } from './job/plan.ts'
+import { planTask, type TaskPlan } from './job/plan.ts'
 import { selectTasks, settleParams } from './job/select.ts'
 import { traceIdOf } from './job/trace.ts'
-import { backoffMs } from './origin/backoff.ts'
-import { isRetryable } from './origin/failure.ts'
 import type { OriginGuard } from './origin/guard.ts'
 import type { SqlClient } from './origin/sql-client.ts'
+import type { Origin } from './origin/types.ts'
+import { laneBatchSize, Planner } from './planner.ts'
 import type { Pool } from './pool/pool.ts'
-import { InFlight } from './queue/in-flight.ts'
 import type { Store } from './store/types.ts'
 import type { JobRequest, JobResult, Params } from './types.ts'
 
@@ -28,6 +27,7 @@ export interface WarmerParts {
   store: Store
   /** @throws {PrewarmError} `CONFIG_INVALID` if no database is configured */
   client: () => SqlClient
+  originOf: (task: Task) => Origin
   guard: OriginGuard
   pool: Pool
   /** Run at the end of `stop`, each even if another throws. */
@@ -36,6 +36,8 @@ export interface WarmerParts {
 
 /** Bound on the writing of one batch, ms. */
 const STORE_TIMEOUT_MS = 5000
+/** How long the next task waits for the plan of the one before it, ms. */
+const PLAN_HEAD_START_MS = 1000
 /** What stop() and a cancelled job leave workers to finish what they are writing, ms. */
 const STOP_TIMEOUT_MS = 1500
 
@@ -44,7 +46,7 @@ export class Warmer {
   readonly config: Config
   readonly #parts: WarmerParts
   readonly #dispatcher: Dispatcher
-  readonly #inFlight = new InFlight()
+  readonly #planner: Planner
   readonly #jobs = new Map<Job, { stop(failure: Failure): void; ended: Promise<JobResult> }>()
   #started: Promise<void> | undefined
   #stopped: Promise<void> | undefined
@@ -53,14 +55,20 @@ export class Warmer {
   constructor(parts: WarmerParts) {
     this.config = parts.config
     this.#parts = parts
+    this.#planner = new Planner({ ...parts, backoffBaseMs: parts.config.settings.backoffBaseMs })
     const { maxOriginRps, backoffBaseMs, concurrentWarmers } = parts.config.settings
     this.#dispatcher = new Dispatcher({
       ...parts,
       maxOriginRps,
       backoffBaseMs,
       maxOpenStreams: concurrentWarmers,
+      maxStoreAway: 2 * concurrentWarmers,
       storeTimeoutMs: STORE_TIMEOUT_MS,
     })
+  }
+
+  get clock(): Clock {
+    return this.#parts.clock
   }
 
   /** Where values go: for looking, not for writing. */
@@ -73,12 +81,20 @@ export class Warmer {
     return this.#parts.client()
   }
 
+  /** A task's origin, for looking at what a job would read. The caller closes it. */
+  originOf(task: Task): Origin {
+    return this.#parts.originOf(task)
+  }
+
   /**
    * Connects the store and starts the workers. Safe to call twice; `submit` calls it.
    *
    * @throws {PrewarmError} `STORE_UNREACHABLE` within 5 s, or what kept the first worker from starting
    */
   start(): Promise<void> {
+    if (this.#stopped !== undefined && this.#started === undefined) {
+      return Promise.reject(new PrewarmError('STOPPED', 'The warmer was stopped: create another'))
+    }
     this.#started ??= (async () => {
       await this.#parts.store.connect(5000)
       await this.#parts.pool.start()
@@ -135,7 +151,7 @@ export class Warmer {
     params: Params,
     options: { count?: number; batchSize?: number; signal?: AbortSignal } = {},
   ): Promise<TaskPlan> {
-    return this.#plan(task, {
+    return planTask(task, this.#parts.client, {
       params,
       count: options.count ?? null,
       batchSize: options.batchSize ?? task.batchSize,
@@ -156,7 +172,6 @@ export class Warmer {
     this.#stopped ??= (async () => {
       const running = [...this.#jobs.values()]
       for (const { stop } of running) stop({ code: 'STOPPED', message: 'The warmer was stopped' })
-      await this.#started?.catch(() => {})
       await this.#parts.pool.stop(STOP_TIMEOUT_MS)
       await Promise.all(running.map(({ ended }) => ended))
       const cleanUps = [() => this.#parts.store.close(), ...this.#parts.cleanUps]
@@ -200,7 +215,7 @@ export class Warmer {
           task,
           priority: request.priority ?? task.priority,
           params: params.get(task.name) as Params,
-          batchSize: request.batchSize ?? task.batchSize,
+          batchSize: laneBatchSize(task, request.batchSize, settings.maxOriginRps),
           batchDelayMs: request.batchDelayMs ?? 0,
           backoffBaseMs: settings.backoffBaseMs,
           clock,
@@ -209,15 +224,19 @@ export class Warmer {
       )
     }
     try {
-      await this.start()
-      for (const lane of job.lanes) await this.#open(lane, job, request.count ?? null, signal, onChange)
+      await untilAborted(this.start(), signal)
+      for (const lane of job.lanes) {
+        // In order of priority; one that hangs does not hold up the others for long.
+        const opened = this.#open(lane, job, request.count ?? null, signal, onChange)
+        await Promise.race([opened, clock.sleep(PLAN_HEAD_START_MS, signal)])
+      }
       onChange()
       await ended
     } catch (error) {
       for (const lane of job.lanes) lane.fail(toFailure(error))
     } finally {
       takeBackTimeout()
-      for (const lane of job.lanes) this.#inFlight.release(lane.task.name, lane.claimed)
+      for (const lane of job.lanes) this.#planner.release(lane)
     }
     const result = job.end(await presentShare(store, job.sample))
     log.info('job {jobId} ended: {status}, {written} of {planned} keys written', {
@@ -233,8 +252,7 @@ export class Warmer {
   async #open(lane: Lane, job: Job, count: number | null, signal: AbortSignal, onChange: () => void): Promise<void> {
     if (job.stoppedBy !== null) return lane.stop(job.stoppedBy)
     try {
-      const plan = await this.#planWithRetries(lane, count, signal)
-      lane.open(this.#claim(lane, plan))
+      lane.open(await this.#planner.plan(lane, count, signal))
       this.#dispatcher.add({ lane, traceId: job.traceId, onChange })
     } catch (error) {
       const failure = toFailure(error)
@@ -243,43 +261,6 @@ export class Warmer {
       else lane.fail(failure)
       onChange()
     }
-  }
-
-  async #planWithRetries(lane: Lane, count: number | null, signal: AbortSignal): Promise<TaskPlan> {
-    const { clock, random } = this.#parts
-    const { task, params } = lane
-    for (let attempt = 0; ; attempt++) {
-      try {
-        const plan = await this.#plan(task, { params, count, batchSize: lane.batchSize, signal })
-        lane.tally.originRequests++
-        return plan
-      } catch (error) {
-        lane.tally.originRequests++
-        if (signal.aborted || attempt >= task.retries || !isRetryable(error)) throw error
-        await clock.sleep(backoffMs(attempt, this.config.settings.backoffBaseMs, random), signal)
-      }
-    }
-  }
-
-  #plan(task: Task, options: PlanOptions): Promise<TaskPlan> {
-    return planTask(task, this.#parts.client, options)
-  }
-
-  /** Leaves out what another job has queued or in flight. */
-  #claim(lane: Lane, plan: TaskPlan): TaskPlan {
-    const { task, params } = lane
-    if (plan.kind === 'keys') {
-      lane.claimed = this.#inFlight.claim(task.name, plan.keys)
-      lane.deduplicated = plan.keys.length - lane.claimed.length
-      return { ...plan, keys: lane.claimed }
-    }
-    // The keys of a query are not known before it is read: the query itself is claimed.
-    lane.claimed = this.#inFlight.claim(task.name, [
-      JSON.stringify(params, (_, value) => (typeof value === 'bigint' ? String(value) : value)),
-    ])
-    if (lane.claimed.length > 0) return plan
-    lane.deduplicated = plan.kind === 'ranges' ? plan.total : (plan.guess ?? 1)
-    return { kind: 'keys', keys: [], failures: [] }
   }
 }
 
@@ -292,4 +273,13 @@ async function presentShare(store: Store, sample: readonly string[]): Promise<nu
   } catch {
     return 1
   }
+}
+
+/** Ends when `work` does, or quietly when `signal` aborts: whoever aborted has settled the lanes already. */
+function untilAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) resolve()
+    signal.addEventListener('abort', () => resolve(), { once: true })
+    work.then(resolve, reject)
+  })
 }

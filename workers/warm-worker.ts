@@ -1,4 +1,7 @@
 import { serveWorker } from '../src/compose.ts'
 import { currentRuntime } from '../src/runtime/index.ts'
 
+// What a user's functions print must not get between the results on stdout.
+for (const name of ['log', 'info', 'debug'] as const) console[name] = console.error
+
 serveWorker(currentRuntime())

@@ -8,10 +8,15 @@ import type { Codec } from './types.ts'
 export const hashCodec: Codec = {
   name: 'hash',
   encode(value) {
-    const fields = Array.isArray(value) ? (value as string[]) : fieldsOf(value)
+    const fields = Array.isArray(value) ? flatList(value) : fieldsOf(value)
     if (fields.length === 0) throw new PrewarmError('VALUE_INVALID', 'Cannot encode hash: every field is null')
     return { type: 'hash', fields }
   },
+}
+
+function flatList(list: readonly unknown[]): readonly string[] {
+  if (list.length % 2 === 0 && list.every((part) => typeof part === 'string')) return list as string[]
+  throw new PrewarmError('VALUE_INVALID', 'Cannot encode hash: a list must hold fields and values in turn, all text')
 }
 
 function fieldsOf(value: unknown): string[] {
@@ -29,10 +34,12 @@ function fieldsOf(value: unknown): string[] {
 }
 
 function fieldText(name: string, field: unknown): string {
-  if (field instanceof Date) return field.toISOString()
   if (typeof field !== 'object') return String(field)
   try {
-    return JSON.stringify(field)
+    if (field instanceof Date) return field.toISOString()
+    const text: string | undefined = JSON.stringify(field)
+    if (text !== undefined) return text
+    throw new TypeError('it has no JSON')
   } catch (error) {
     throw new PrewarmError(
       'VALUE_INVALID',

@@ -17,7 +17,8 @@ export interface OriginContext {
 /** Anything that names a key: its placeholders' values, its only placeholder's value, or the whole key. */
 export type KeyLike = Readonly<Record<string, unknown>> | string | number | bigint
 
-type Listed = Iterable<KeyLike> | AsyncIterable<KeyLike>
+/** `object | undefined` is what postgres.js calls a row. */
+type Listed = Iterable<KeyLike | object | undefined> | AsyncIterable<KeyLike | object | undefined>
 
 /** Lists the keys to warm, hottest first. */
 export type Select = (context: OriginContext) => PromiseLike<Listed> | Listed

@@ -61,7 +61,7 @@ const NAMES = ['prewarm.config.ts', 'prewarm.config.js', 'prewarm.config.mjs']
 export async function loadConfig(path: string | undefined, inputs: ConfigInputs, runtime: Runtime): Promise<Config> {
   const file = await findConfig(path, runtime)
   const definition = await importConfig(file, runtime)
-  return resolveConfig(definition, { nowMs: Date.now(), ...inputs }, runtime.cores, file)
+  return resolveConfig(definition, inputs, runtime.cores, file)
 }
 
 /** Imports a configuration file's default export, unchecked. */

@@ -190,13 +190,20 @@ function suggestion(key: string, path: readonly string[]): string {
           'maxBytes',
         ]
       : Object.keys(config.shape)
-  const close = known.find(
-    (name) =>
-      distance(name.toLowerCase(), key.toLowerCase()) <= 2 ||
-      name.toLowerCase().startsWith(key.toLowerCase()) ||
-      key.toLowerCase().startsWith(name.toLowerCase()),
-  )
-  return close === undefined ? '' : `; did you mean '${close}'?`
+  const wanted = key.toLowerCase()
+  const near = known
+    .map((name) => ({
+      name,
+      far: distance(name.toLowerCase(), wanted),
+      starts: sharesStart(name.toLowerCase(), wanted),
+    }))
+    .filter(({ far, starts }) => far <= 2 || starts)
+    .sort((a, b) => Number(b.starts) - Number(a.starts) || a.far - b.far)
+  return near[0] === undefined ? '' : `; did you mean '${near[0].name}'?`
+}
+
+function sharesStart(a: string, b: string): boolean {
+  return a.startsWith(b) || b.startsWith(a)
 }
 
 /** Levenshtein distance, for short names. */

@@ -1,33 +1,13 @@
-import type { Clock } from '../clock.ts'
 import type { Task } from '../config/task.ts'
 import type { ErrorCode, Failure } from '../errors.ts'
 import { backoffMs } from '../origin/backoff.ts'
-import type { RowRange, Work } from '../origin/types.ts'
+import type { RowRange } from '../origin/types.ts'
 import type { BatchEnd } from '../pool/member.ts'
 import type { Params, TaskProgress } from '../types.ts'
+import { PastTries } from './past-tries.ts'
 import type { TaskPlan } from './plan.ts'
 import { Tally } from './tally.ts'
-
-/** One batch of a lane: what to read, and which try it is. */
-export interface Unit {
-  work: Work
-  attempt: number
-  /** Keys or rows it accounts for; null where nobody knows (a page of a stream). */
-  keys: number | null
-  /** The stream's pages all go to the worker that holds its cursor. */
-  worker: number | undefined
-}
-
-export interface LaneOptions {
-  task: Task
-  priority: number
-  params: Params
-  batchSize: number
-  batchDelayMs: number
-  backoffBaseMs: number
-  clock: Clock
-  random: () => number
-}
+import type { LaneOptions, Unit } from './unit.ts'
 
 /** Pages of a stream that may be on their way at once: one is read while others are written. */
 const STREAM_WINDOW = 3
@@ -45,7 +25,7 @@ export class Lane {
   readonly priority: number
   readonly params: Params
   readonly batchSize: number
-  readonly tally = new Tally()
+  tally = new Tally()
   readonly startNs: number
   endNs: number | undefined
   /** Keys that another job had already. */
@@ -63,6 +43,7 @@ export class Lane {
   #stream: Stream | undefined
   #streamNumber = 0
   #streamTries = 0
+  readonly #past = new PastTries()
   #notBeforeNs = 0
   #outstanding = 0
 
@@ -164,7 +145,7 @@ export class Lane {
       const mayPass = end.status === 'lost' || end.retryable
       const keysWriting = end.status === 'lost' ? end.keys : 0
       if (mayPass) this.#again(unit, end.failure, keysWriting)
-      else this.#giveUp(unit.keys ?? 0, end.failure, keysWriting)
+      else this.#giveUp(unit.keys ?? 0, end.failure, Math.max(unit.maybeWritten ?? 0, keysWriting))
     }
     this.#checkEnd()
   }
@@ -173,10 +154,11 @@ export class Lane {
   stop(failure: Failure): void {
     if (this.isEnded || this.stoppedBy !== null) return
     this.stoppedBy = failure.code
+    if (this.#plan === undefined) this.tally.break(failure)
     this.#plan ??= { kind: 'keys', keys: [], failures: [] }
     let left = this.#keys.length - this.#keysAt
     for (const { rows } of this.#ranges) left += rows
-    for (const { unit } of this.#retries.splice(0)) left += unit.keys ?? 0
+    for (const { unit } of this.#retries.splice(0)) this.#giveUp(unit.keys ?? 0, failure, unit.maybeWritten ?? 0)
     this.#keysAt = this.#keys.length
     this.#ranges = []
     if (this.#stream !== undefined && !this.#stream.isDone) {
@@ -218,25 +200,28 @@ export class Lane {
   }
 
   #settlePage(stream: string, end: BatchEnd): void {
-    // A page of a stream that was started again: its rows are read once more, so they are not counted here.
-    if (this.#stream?.id !== stream) return
+    const isCurrent = this.#stream?.id === stream
+    const tally = isCurrent ? this.tally : this.#past.of(stream)
+    if (tally === undefined || this.#stream === undefined) return
     if (end.status === 'done') {
-      this.tally.add(end.report)
-      if (end.report.done) this.#stream.isDone = true
+      tally.add(end.report)
+      if (isCurrent && end.report.done) this.#stream.isDone = true
       return
     }
-    if (this.#stream.isDone && end.status === 'failed') return
+    if (end.status === 'lost') tally.give('unknown', end.keys, end.failure)
+    if (!isCurrent || (end.status === 'failed' && (this.stoppedBy !== null || tally.isBroken))) return
     const mayPass = end.status === 'lost' || end.retryable
     if (mayPass && this.stoppedBy === null && this.#streamTries < this.task.retries) {
-      this.tally.restart()
+      // The rows are read once more, so the new try counts from nothing; should it get less far, this one's count holds.
+      this.#past.add(stream, tally)
+      this.tally = new Tally()
       this.#streamTries++
       this.#notBeforeNs = this.#options.clock.nowNs() + this.#pauseMs(this.#streamTries - 1) * 1e6
       this.#openStream()
       return
     }
     this.#stream.isDone = true
-    if (end.status === 'lost') this.tally.give('unknown', end.keys, end.failure)
-    this.tally.break(end.failure)
+    tally.break(end.failure)
   }
 
   #openStream(): void {
@@ -250,12 +235,13 @@ export class Lane {
   }
 
   #again(unit: Unit, failure: Failure, keysWriting: number): void {
+    const maybeWritten = Math.max(unit.maybeWritten ?? 0, keysWriting)
     if (this.stoppedBy !== null || unit.attempt >= this.task.retries) {
-      this.#giveUp(unit.keys ?? 0, failure, keysWriting)
+      this.#giveUp(unit.keys ?? 0, failure, maybeWritten)
       return
     }
     const notBeforeNs = this.#options.clock.nowNs() + this.#pauseMs(unit.attempt) * 1e6
-    this.#retries.push({ unit: { ...unit, attempt: unit.attempt + 1 }, notBeforeNs })
+    this.#retries.push({ unit: { ...unit, attempt: unit.attempt + 1, maybeWritten }, notBeforeNs })
     this.#retries.sort((a, b) => a.notBeforeNs - b.notBeforeNs)
   }
 
@@ -288,6 +274,7 @@ export class Lane {
   #checkEnd(): void {
     if (this.isEnded || this.#plan === undefined || this.#outstanding > 0 || this.#retries.length > 0) return
     if (this.#stream !== undefined ? !this.#stream.isDone : this.#hasFresh()) return
+    this.tally = this.#past.settle(this.tally)
     this.endNs = this.#options.clock.nowNs()
   }
 }

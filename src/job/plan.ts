@@ -1,12 +1,12 @@
+import { bounded } from '../clock.ts'
 import type { KeyLike } from '../config/define.ts'
 import type { KeyedTask, SqlTask, Task } from '../config/task.ts'
 import { type Failure, PrewarmError, toFailure } from '../errors.ts'
-import { bounded } from '../origin/failure.ts'
-import { userContext, userError } from '../origin/function.ts'
 import { toKey } from '../origin/keys.ts'
 import { boundariesStatement, guessStatement } from '../origin/ranges.ts'
 import type { SqlClient } from '../origin/sql-client.ts'
 import type { RowRange } from '../origin/types.ts'
+import { userContext, userError } from '../origin/user.ts'
 import type { Params } from '../types.ts'
 
 /** What a task will read, in order: keys by name, ranges of rows, or one stream of rows. */

@@ -23,12 +23,12 @@ export function presentKeys({ written, skippedPresent, skippedNewer }: KeyCounts
 /** What became of one task's keys so far. Every key is counted once, in one outcome. */
 export class Tally {
   readonly keys = noKeys()
-  latency = new Latency()
+  readonly latency = new Latency()
   originRequests = 0
   firstError: Failure | null = null
   /** The task could not be read to its end: more keys may exist than were counted. */
   isBroken = false
-  sample: string[] = []
+  readonly sample: string[] = []
 
   add(report: BatchReport): void {
     addKeys(this.keys, report.keys)
@@ -50,13 +50,6 @@ export class Tally {
   break(failure: Failure): void {
     this.isBroken = true
     this.firstError ??= failure
-  }
-
-  /** Forgets every key: a stream starts again from its first row. */
-  restart(): void {
-    Object.assign(this.keys, noKeys())
-    this.latency = new Latency()
-    this.sample = []
   }
 
   status(deduplicated: number, stoppedBy: ErrorCode | null): FinalStatus {

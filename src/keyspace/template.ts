@@ -42,9 +42,12 @@ export function keyTemplate(source: string): KeyTemplate {
   const names = [...new Set(order)]
   // A value never contains the character that ends its placeholder, so a key can be read in one way only.
   const unsafe = `[${ALWAYS_ESCAPED}${delimitersOf(parts)}]`
-  const unsafeChars = new RegExp(unsafe, 'g')
+  const unsafeChars = new RegExp(unsafe, 'gu')
   const value = `((?:%[0-9A-F]{2}|${unsafe.replace('[', '[^')})+)`
-  const pattern = new RegExp(`^${parts.map((part) => ('name' in part ? value : escapeRegExp(part.text))).join('')}$`)
+  const pattern = new RegExp(
+    `^${parts.map((part) => ('name' in part ? value : escapeRegExp(part.text))).join('')}$`,
+    'u',
+  )
   const glob = parts.map((part) => ('name' in part ? '*' : part.text)).join('')
 
   return {
@@ -117,7 +120,8 @@ function delimitersOf(parts: Part[]): string {
   let delimiters = ''
   for (const [index, part] of parts.entries()) {
     const next = parts[index + 1]
-    if ('name' in part && next !== undefined && 'text' in next) delimiters += escapeRegExp(next.text[0] as string)
+    if ('name' in part && next !== undefined && 'text' in next)
+      delimiters += escapeRegExp(String.fromCodePoint(next.text.codePointAt(0) as number))
   }
   return delimiters
 }
@@ -163,7 +167,7 @@ function scalarText(value: unknown): string | null {
 }
 
 function escapeRegExp(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&')
+  return text.replace(/[.*+?^${}()|[\]\\/-]/g, (char) => (char === '-' ? '\\x2d' : `\\${char}`))
 }
 
 function invalid(message: string): PrewarmError {

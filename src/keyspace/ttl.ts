@@ -18,7 +18,6 @@ export function hash32(text: string): number {
  * so that keys written together do not expire together. At least 1 ms.
  */
 export function jitteredTtlMs(key: string, ttlMs: number, jitter: number): number {
-  if (jitter === 0) return ttlMs
   const early = ttlMs * jitter * (hash32(key) / 0x1_0000_0000)
   return Math.max(1, Math.round(ttlMs - early))
 }

@@ -34,6 +34,7 @@ function timestampMicros(text: string): number | null {
   const found = TIMESTAMP.exec(text)
   if (found === null) return null
   const [, year, month, day, hour, minute, second, fraction = '', zone = 'Z'] = found
+  if (Number(year) < 1969) return null
   const wholeMs = Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour), Number(minute), Number(second))
   const micros = wholeMs * 1000 + Number(fraction.padEnd(6, '0')) - zoneSeconds(zone) * 1_000_000
   return micros >= 0 ? micros : null

@@ -20,7 +20,7 @@ export class Breaker {
   })
   #openings = 0
   #heldUntilNs = 0
-  #probing = false
+  #probe: object | undefined
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -39,12 +39,13 @@ export class Breaker {
     const retryInMs = (this.#heldUntilNs - this.#clock.nowNs()) / 1e6
     if (retryInMs > 0) return { state: 'held', retryInMs }
     // Half open: one batch finds out, the others wait for it.
-    return this.#probing ? { state: 'held', retryInMs: 50 } : { state: 'free' }
+    return this.#probe !== undefined ? { state: 'held', retryInMs: 50 } : { state: 'free' }
   }
 
   /** Runs `work` when `state` is free; `isDown` tells from its result whether the origin was away. */
   async run<T>(work: () => Promise<T>, isDown: (result: T) => boolean): Promise<T> {
-    this.#probing = this.#policy.state !== CircuitState.Closed
+    const mine = {}
+    if (this.#policy.state !== CircuitState.Closed) this.#probe = mine
     let result: Promise<T> | undefined
     try {
       return await this.#policy.execute(async () => {
@@ -56,7 +57,7 @@ export class Breaker {
       // The error was for the breaker; the result, good or bad, is for the caller.
       return await (result ?? work())
     } finally {
-      this.#probing = false
+      if (this.#probe === mine) this.#probe = undefined
     }
   }
 }

@@ -1,11 +1,11 @@
-import type { OriginContext } from '../config/define.ts'
+import { bounded } from '../clock.ts'
 import type { LoadTask } from '../config/task.ts'
-import { isPrewarmError, PrewarmError, redact } from '../errors.ts'
-import { bounded, postgresError } from './failure.ts'
+import { PrewarmError } from '../errors.ts'
 import { keyedResult } from './keyed.ts'
 import { idsOf } from './keys.ts'
 import type { SqlClient } from './sql-client.ts'
 import type { Origin, ReadOptions, ReadResult, Work } from './types.ts'
+import { userContext, userError } from './user.ts'
 
 /** The origin of a `load` task: a function of the user's, called with many keys at once. */
 export class FunctionOrigin implements Origin {
@@ -40,32 +40,6 @@ export class FunctionOrigin implements Origin {
   }
 
   async close(): Promise<void> {}
-}
-
-/** What a user's function receives; the database is opened when it is first asked for. */
-export function userContext(
-  client: () => SqlClient,
-  params: Readonly<Record<string, unknown>>,
-  signal: AbortSignal,
-): OriginContext {
-  let sql: OriginContext['sql'] | undefined
-  return {
-    params,
-    signal,
-    get sql() {
-      sql ??= client().user(signal)
-      return sql
-    },
-  }
-}
-
-/** What a user's function threw: a Postgres error as such, anything else as a failure that may pass. */
-export function userError(error: unknown, what: string): PrewarmError {
-  if (isPrewarmError(error)) return error
-  if (error instanceof Error && ('severity' in error || error.name === 'PostgresError' || 'errno' in error))
-    return postgresError(error)
-  const message = redact(error instanceof Error ? error.message : String(error))
-  return new PrewarmError('ORIGIN_FAILED', `${what} threw: ${message}`, { detail: 'thrown', cause: error })
 }
 
 /** How to find a key's value in what `load` returned. */

@@ -1,6 +1,7 @@
+import { bounded } from '../clock.ts'
 import type { HttpTask } from '../config/task.ts'
 import { PrewarmError, redact, toFailure } from '../errors.ts'
-import { bounded, isRetryable } from './failure.ts'
+import { isRetryable } from './failure.ts'
 import { keyedResult } from './keyed.ts'
 import type { Origin, ReadFailure, ReadOptions, ReadResult, Work } from './types.ts'
 

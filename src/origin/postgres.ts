@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs'
 import postgres, { type PendingQuery, type Sql, type TransactionSql } from 'postgres'
+import { bounded } from '../clock.ts'
 import type { TlsOptions } from '../config/define.ts'
 import { PrewarmError } from '../errors.ts'
-import { bounded, postgresError } from './failure.ts'
-import { MARK, type QueryOptions, type RowCursor, type RowSet, type SqlClient, type Statement } from './sql-client.ts'
+import { postgresError } from './failure.ts'
+import type { QueryOptions, RowCursor, RowSet, SqlClient, Statement } from './sql-client.ts'
 
 export interface PostgresOptions {
   url: string
@@ -81,6 +82,11 @@ class Session implements RowCursor {
   #ended: Promise<unknown> | undefined
   #running: PendingQuery<never[]> | undefined
   #declared = false
+  /**
+   * Its connection is gone, and must not be used again: postgres.js would write to a socket that is null, and throw
+   * from a timer where nobody can catch it, also for the `rollback` of its own that follows an error.
+   */
+  #isGone = false
 
   constructor(pool: Sql, query: Statement, options: QueryOptions, abandon: () => void) {
     this.#pool = pool
@@ -107,14 +113,21 @@ class Session implements RowCursor {
   /** Runs `work` in the transaction, bounded. */
   async #run(signal: AbortSignal, work: (transaction: TransactionSql) => Promise<RowSet>): Promise<RowSet> {
     try {
+      if (this.#isGone)
+        throw new PrewarmError('ORIGIN_UNREACHABLE', 'The connection to Postgres was lost between two pages')
       const running = this.#begin().then(work)
       // The server's own timeout fires first; ours is for a server that does not answer at all.
       const timeoutMs = this.#options.timeoutMs + 1000
       const cancel = ({ code }: PrewarmError) => (code === 'ORIGIN_TIMEOUT' ? this.#abandon() : this.#running?.cancel())
       return await bounded(running, { timeoutMs, signal, what: 'Reading from Postgres', cancel })
     } catch (error) {
-      throw postgresError(error)
+      throw this.#noteLoss(postgresError(error))
     }
+  }
+
+  #noteLoss(error: PrewarmError): PrewarmError {
+    this.#isGone ||= error.code === 'ORIGIN_UNREACHABLE'
+    return error
   }
 
   /** Remembers a query, so that it can be cancelled at the server. */
@@ -128,18 +141,26 @@ class Session implements RowCursor {
       const timeoutMs = Math.max(1, Math.round(this.#options.timeoutMs))
       this.#ended = this.#pool
         .begin('read only', async (transaction) => {
-          await transaction.unsafe(`set local statement_timeout = ${timeoutMs}; set local cursor_tuple_fraction = 1`)
+          const settings = `set local statement_timeout = ${timeoutMs}; set local cursor_tuple_fraction = 1`
+          await transaction.unsafe(settings).catch((error) => {
+            this.#noteLoss(postgresError(error))
+            reject(error)
+            return this.#done.promise
+          })
           resolve(transaction)
           await this.#done.promise
         })
-        .catch(reject)
+        .catch((error) => {
+          this.#isGone = true
+          reject(error)
+        })
     })
     return this.#transaction
   }
 
   async close(): Promise<void> {
+    if (this.#ended === undefined || this.#isGone) return
     this.#done.reject(ROLLBACK)
-    if (this.#ended === undefined) return
     const { signal } = new AbortController()
     // If it does not end in time, its connection is gone, and the transaction with it.
     await bounded(this.#ended, { timeoutMs: 1000, signal, what: 'Ending a transaction', cancel: this.#abandon }).catch(
@@ -150,14 +171,11 @@ class Session implements RowCursor {
 
 function statement(
   connection: TransactionSql,
-  { before, query, after, args }: Statement,
+  { before, query, after }: Statement,
   prefix = '',
 ): PendingQuery<never[]> {
-  const pieces = after.split(MARK)
-  if (typeof query !== 'function') {
-    const rest = pieces.map((piece, index) => (index === 0 ? piece : `$${query.args.length + index}${piece}`)).join('')
-    return connection.unsafe(prefix + before + query.text + rest, [...query.args, ...args] as never[])
-  }
+  if (typeof query !== 'function')
+    return connection.unsafe(prefix + before + query.text + after, [...query.args] as never[])
   const built = query(connection as unknown as Sql)
   if (typeof (built as PendingQuery<never[]> | null)?.execute !== 'function') {
     throw new PrewarmError(
@@ -166,9 +184,8 @@ function statement(
     )
   }
   // What a tagged template would pass; the built query is a fragment of it.
-  const strings = [prefix + before, ...pieces]
-  const values = [built, ...args]
-  return connection(Object.assign(strings, { raw: strings }) as never, ...(values as never[])) as PendingQuery<never[]>
+  const strings = [prefix + before, after]
+  return connection(Object.assign(strings, { raw: strings }) as never, built as never) as PendingQuery<never[]>
 }
 
 async function rowSet(query: PendingQuery<never[]>): Promise<RowSet> {

@@ -1,21 +1,21 @@
 import type { OrderColumn, SqlTask } from '../config/task.ts'
 import type { Params } from '../types.ts'
-import { MARK, type Statement } from './sql-client.ts'
+import type { Statement } from './sql-client.ts'
 import type { RowRange } from './types.ts'
 
 /** The task's query as it stands. */
 export function streamStatement(task: SqlTask, params: Readonly<Params>): Statement {
-  return wrap(task, params, '', '', [])
+  return wrap(task, params, '', '')
 }
 
 /** How many rows the task's query gives now. One column, `n`. */
 export function countStatement(task: SqlTask, params: Readonly<Params>): Statement {
-  return wrap(task, params, 'select count(*) as n from (', ') q', [])
+  return wrap(task, params, 'select count(*) as n from (', ') q')
 }
 
 /** The database's own guess of the row count, as one JSON plan. Costs nothing to run. */
 export function guessStatement(task: SqlTask, params: Readonly<Params>): Statement {
-  return wrap(task, params, 'explain (format json) ', '', [])
+  return wrap(task, params, 'explain (format json) ', '')
 }
 
 /** The first `rows` rows' key columns. */
@@ -25,17 +25,17 @@ export function sampleStatement(task: SqlTask, params: Readonly<Params>, rows: n
     params,
     `select ${task.key.names.map(quoted).join(', ')} from (`,
     `) q${orderClause(task)} limit ${rows}`,
-    [],
   )
 }
 
 /**
  * The order key of every `pageRows`-th row, with `total` (all rows) and `nulls` (rows without a full order key):
- * the boundaries of ranges that together cover every row, also rows that appear later.
+ * the boundaries of ranges that together cover every row, also rows that appear later. Postgres itself quotes them, as
+ * literals that take the type of the column they are compared with: no driver's idea of a type comes between.
  */
 export function boundariesStatement(task: SqlTask, params: Readonly<Params>, pageRows: number): Statement {
   const columns = task.orderBy.map(({ column }) => `q.${quoted(column)}`)
-  const keys = columns.map((column, index) => `${column}::text as k${index}`).join(', ')
+  const keys = columns.map((column, index) => `quote_literal(${column}::text) as k${index}`).join(', ')
   const isNull = columns.map((column) => `${column} is null`).join(' or ')
   return wrap(
     task,
@@ -43,40 +43,33 @@ export function boundariesStatement(task: SqlTask, params: Readonly<Params>, pag
     `select r.* from (select count(*) over () as total, count(*) filter (where ${isNull}) over () as nulls, ${keys}, ` +
       `row_number() over (${orderClause(task)}) as row from (`,
     `) q) r where (r.row - 1) % ${pageRows} = 0 order by r.row`,
-    [],
   )
 }
 
 /** The rows of one range, in order. */
 export function rangeStatement(task: SqlTask, params: Readonly<Params>, range: RowRange): Statement {
-  const args: string[] = []
   const conditions: string[] = []
-  if (range.from !== null) conditions.push(compare(task.orderBy, range.from, true, args))
-  if (range.to !== null) conditions.push(compare(task.orderBy, range.to, false, args))
+  if (range.from !== null) conditions.push(compare(task.orderBy, range.from, true))
+  if (range.to !== null) conditions.push(compare(task.orderBy, range.to, false))
   const where = conditions.length === 0 ? '' : ` where ${conditions.join(' and ')}`
   const limit = range.limit === null ? '' : ` limit ${range.limit}`
-  return wrap(task, params, 'select q.* from (', `) q${where}${orderClause(task)}${limit}`, args)
+  return wrap(task, params, 'select q.* from (', `) q${where}${orderClause(task)}${limit}`)
 }
 
 /**
- * "At or after the boundary" (`from`), or its exact opposite, in the order key's directions. `MARK` stands for a value.
+ * "At or after the boundary" (`from`), or its exact opposite, in the order key's directions.
  * One direction throughout is a row comparison, which an index can serve; mixed ones are spelt out.
  */
-function compare(orderBy: readonly OrderColumn[], boundary: readonly string[], from: boolean, args: string[]): string {
+function compare(orderBy: readonly OrderColumn[], boundary: readonly string[], from: boolean): string {
   const columns = orderBy.map(({ column }) => `q.${quoted(column)}`)
   const descending = orderBy[0]?.descending ?? false
   if (orderBy.every((order) => order.descending === descending)) {
-    args.push(...boundary)
     const operator = descending ? (from ? '<=' : '>') : from ? '>=' : '<'
-    return `(${columns.join(', ')}) ${operator} (${boundary.map(() => MARK).join(', ')})`
+    return `(${columns.join(', ')}) ${operator} (${boundary.join(', ')})`
   }
   const before = orderBy.map((order, index) => {
-    const equal = columns.slice(0, index).map((column, at) => {
-      args.push(boundary[at] as string)
-      return `${column} = ${MARK} and `
-    })
-    args.push(boundary[index] as string)
-    return `(${equal.join('')}${columns[index]} ${order.descending ? '>' : '<'} ${MARK})`
+    const equal = columns.slice(0, index).map((column, at) => `${column} = ${boundary[at]} and `)
+    return `(${equal.join('')}${columns[index]} ${order.descending ? '>' : '<'} ${boundary[index]})`
   })
   return from ? `not (${before.join(' or ')})` : `(${before.join(' or ')})`
 }
@@ -91,14 +84,8 @@ function quoted(column: string): string {
 }
 
 /** The task's query between `before` and `after`. */
-function wrap(
-  task: SqlTask,
-  params: Readonly<Params>,
-  before: string,
-  after: string,
-  args: readonly string[],
-): Statement {
+function wrap(task: SqlTask, params: Readonly<Params>, before: string, after: string): Statement {
   const { query } = task
-  if (typeof query === 'function') return { before, query: (sql) => query(sql, params), after, args }
-  return { before, query: { text: query.text, args: query.names.map((name) => params[name]) }, after, args }
+  if (typeof query === 'function') return { before, query: (sql) => query(sql, params), after }
+  return { before, query: { text: query.text, args: query.names.map((name) => params[name]) }, after }
 }

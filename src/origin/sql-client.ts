@@ -30,13 +30,8 @@ export interface Statement {
   before: string
   /** Text with `$1` … and its values, or a function that builds a query from the connection it is given. */
   query: { text: string; args: readonly unknown[] } | ((sql: Sql) => unknown)
-  /** Each {@linkcode MARK} stands for one of `args`. */
   after: string
-  args: readonly unknown[]
 }
-
-/** The place of a value in `Statement.after`; no SQL text can hold it. */
-export const MARK = '\u0000'
 
 export interface RowSet {
   columns: readonly string[]

@@ -11,7 +11,7 @@ export interface NamedSql {
  * comments, `E'…'`, `'…'`, `"…"`, `$tag$…$tag$`, `::`, `$1`, `;`, `:name` (not in a slice such as `a[lo:hi]`).
  */
 const TOKEN =
-  /--[^\n]*|\/\*[\s\S]*?\*\/|[eE]'(?:[^'\\]|\\[\s\S]|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(?<tag>[A-Za-z_]\w*)?\$[\s\S]*?\$\k<tag>\$|::|\$\d+|;|(?<![\w\])]):(?<name>[A-Za-z_]\w*)/g
+  /--[^\n]*|\/\*(?:[^*/]|\*(?!\/)|\/(?!\*)|\/\*(?:[^*/]|\*(?!\/)|\/(?!\*))*\*\/)*\*\/|(?<!\w)[eE]'(?:[^'\\]|\\[\s\S]|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(?<tag>[A-Za-z_]\w*)?\$[\s\S]*?\$\k<tag>\$|::|\$\d+|;|(?<![\w\])]):(?<name>[A-Za-z_]\w*)/g
 
 /**
  * Turns `:name` into `$n`, so that values are bound, never spliced. Comments and a trailing `;` are dropped.

@@ -1,6 +1,6 @@
 import type { Failure } from '../errors.ts'
 
-/** A range of a query's order key, from a boundary (inclusive) up to the next one (exclusive); null is open. */
+/** A range of a query's order key, from a boundary (inclusive) up to the next one (exclusive), as SQL literals; null is open. */
 export interface RowRange {
   from: readonly string[] | null
   to: readonly string[] | null

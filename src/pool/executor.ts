@@ -12,6 +12,7 @@ import { type BatchMessage, BEAT_MS, type FromWorker, type ToWorker, type Worker
 export interface ExecutorEdges {
   tasks: ReadonlyMap<string, Task>
   store: Store
+  random: () => number
   originOf(task: Task): Origin
   closeStream(task: string, stream: string): Promise<void>
   close(): Promise<void>
@@ -39,6 +40,7 @@ export function serveBatches(
       say({ type: 'ready' })
       beat()
     } catch (error) {
+      await edges?.close().catch(() => {})
       say({ type: 'unfit', failure: toFailure(error) })
     }
   }
@@ -50,7 +52,7 @@ export function serveBatches(
         throw new PrewarmError('TASK_UNKNOWN', `The worker's configuration has no task '${batch.task}'`)
       }
       const onWriting = (keys: number) => say({ type: 'writing', id: batch.id, keys })
-      const parts = { origin: edges.originOf(task), store: edges.store, clock }
+      const parts = { origin: edges.originOf(task), store: edges.store, random: edges.random, clock }
       say({
         type: 'done',
         id: batch.id,
@@ -71,6 +73,11 @@ export function serveBatches(
     say({ type: 'stopped' })
   }
 
+  port.onExit(() => {
+    for (const { abort } of running.values()) abort.abort()
+    stopBeating()
+    void edges?.close().catch(() => {})
+  })
   port.onMessage((raw) => {
     const message = raw as ToWorker
     switch (message.type) {

@@ -1,6 +1,6 @@
 import type { BatchReport } from '../batch.ts'
 import type { Clock } from '../clock.ts'
-import { type Failure, PrewarmError } from '../errors.ts'
+import { type Failure, PrewarmError, toFailure } from '../errors.ts'
 import type { WorkerPort } from '../runtime/types.ts'
 import { type BatchMessage, BEAT_MS, type FromWorker, type ToWorker, type WorkerSetup } from './protocol.ts'
 
@@ -81,7 +81,11 @@ export class Member {
         resolve(end)
       }
       this.#running.set(batch.id, { finish, keys: 0 })
-      this.#say({ type: 'batch', batch })
+      try {
+        this.#say({ type: 'batch', batch })
+      } catch (error) {
+        finish({ status: 'failed', failure: toFailure(error), retryable: false })
+      }
     })
   }
 

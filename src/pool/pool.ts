@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import { type Failure, toFailure } from '../errors.ts'
+import { type Failure, PrewarmError, toFailure } from '../errors.ts'
 import type { WorkerPort } from '../runtime/types.ts'
 import { type BatchEnd, Member } from './member.ts'
 import type { BatchMessage, WorkerSetup } from './protocol.ts'
@@ -29,6 +29,7 @@ export class Pool {
   readonly #options: Required<Omit<PoolOptions, 'onLost'>> & Pick<PoolOptions, 'onLost'>
   readonly #members = new Map<number, Member>()
   readonly #listeners = new Set<() => void>()
+  readonly #replacements = new Set<() => void>()
   #nextId = 0
   #failedStarts = 0
   #broken: Failure | undefined
@@ -46,6 +47,7 @@ export class Pool {
    */
   start(): Promise<void> {
     this.#starting ??= (async () => {
+      if (this.#stopping !== undefined) throw new PrewarmError('STOPPED', 'The pool was stopped')
       const first = this.#add()
       await first.ready
       void (async () => {
@@ -100,6 +102,7 @@ export class Pool {
   /** Ends every worker within `timeoutMs`; batches still on their way end as lost. Safe to call twice. */
   stop(timeoutMs: number): Promise<void> {
     this.#stopping ??= (async () => {
+      for (const takeBack of this.#replacements) takeBack()
       await Promise.all([...this.#members.values()].map((member) => member.stop(timeoutMs)))
       this.#members.clear()
     })()
@@ -123,6 +126,7 @@ export class Pool {
     member.ready.then(
       () => {
         this.#failedStarts = 0
+        this.#broken = undefined
         this.#freed()
       },
       (error) => {
@@ -139,9 +143,12 @@ export class Pool {
     this.#members.delete(lost.id)
     this.#options.onLost?.(reason)
     const pauseMs = Math.min(MAX_PAUSE_MS, this.#options.staggerMs * 2 ** this.#failedStarts)
-    this.#options.clock.after(pauseMs, () => {
+    if (this.#stopping !== undefined) return
+    const takeBack = this.#options.clock.after(pauseMs, () => {
+      this.#replacements.delete(takeBack)
       if (this.#stopping === undefined && this.#broken === undefined) this.#add()
     })
+    this.#replacements.add(takeBack)
   }
 
   #freed(): void {

@@ -53,8 +53,9 @@ export class BatchQueue<L extends Lane> {
       if (state === 'blocked') break
       if (state === 'ready') {
         found = place.lane
-        this.#rounds.set(found.priority, place.round)
-        place.round++
+        const round = Math.max(place.round, this.#rounds.get(found.priority) ?? 0)
+        this.#rounds.set(found.priority, round)
+        place.round = round + 1
       }
     }
     for (const place of waiting) this.#places.push(place)

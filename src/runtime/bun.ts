@@ -3,7 +3,12 @@ import { availableParallelism } from 'node:os'
 import { fileExists, importFile, parentPort, resolvePath, workerPort } from './common.ts'
 import type { Runtime } from './types.ts'
 
-const INDEX = new URL('../index.ts', import.meta.url)
+/** What a configuration may import of prewarm, as `exports` in package.json has it. */
+const MODULES = {
+  prewarm: '../index.ts',
+  'prewarm/recipes/cars': '../recipes/cars/index.ts',
+  'prewarm/recipes/sessions': '../recipes/sessions/index.ts',
+}
 
 /** prewarm under Bun. */
 export function bunRuntime(): Runtime {
@@ -18,10 +23,17 @@ export function bunRuntime(): Runtime {
     async importConfig(file) {
       if (!aliased) {
         aliased = true
-        const exports = (await import(INDEX.href)) as Record<string, unknown>
         Bun.plugin({
           name: 'prewarm',
-          setup: (build) => void build.module('prewarm', () => ({ exports, loader: 'object' })),
+          setup(build) {
+            for (const [name, path] of Object.entries(MODULES)) {
+              const load = async () => ({
+                exports: await import(new URL(path, import.meta.url).href),
+                loader: 'object' as const,
+              })
+              build.module(name, load)
+            }
+          },
         })
       }
       return importFile(file)

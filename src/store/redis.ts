@@ -15,6 +15,11 @@ export interface RedisOptions {
   clock: Clock
 }
 
+interface Session {
+  clientId: number
+  runId: string
+}
+
 /** Keys of one reading pipeline. */
 const READ_CHUNK = 500
 
@@ -24,7 +29,8 @@ export class RedisStore implements Store {
   readonly #url: string
   readonly #clock: Clock
   #scriptSha: string | undefined
-  #clientId: number | undefined
+  /** Which connection of which run of the server this is. */
+  #session: Session | undefined
   #lastError: unknown
   #closed = false
 
@@ -41,6 +47,9 @@ export class RedisStore implements Store {
       maxRetriesPerRequest: 0,
       retryStrategy: (times) => (this.#closed ? null : Math.min(50 * 2 ** Math.min(times, 5), 1000)),
       ...(tls === undefined ? {} : { tls }),
+    })
+    this.#redis.on('close', () => {
+      this.#scriptSha = undefined
     })
     this.#redis.on('error', (error) => {
       this.#lastError = error
@@ -86,21 +95,28 @@ export class RedisStore implements Store {
       stalled()
     }
     const unsure: Chunk[] = []
-    let scriptGone = false
+    const again: Chunk[] = []
     for (const [index, chunk] of chunks.entries()) {
       const [error, reply] = replies?.[index] ?? [new Error('no reply'), null]
       if (error === null) record(chunk, reply, result)
+      else if (isReply(error) && error.message.startsWith('NOSCRIPT') && this.#clock.nowMs() < deadlineMs)
+        again.push(chunk)
       else if (isReply(error) && nothingDone(error.message)) {
-        scriptGone ||= error.message.startsWith('NOSCRIPT')
         for (const [at, entry] of chunk.entries.entries()) {
           fail(result, chunk.first + at, 'failed', {
             failure: refused(error.message, entry.key),
-            retryable: mayPass(error.message) || error.message.startsWith('NOSCRIPT'),
+            retryable: mayPass(error.message),
           })
         }
       } else unsure.push(chunk)
     }
-    if (scriptGone) await this.#prepare().catch(() => {})
+    if (again.length > 0) {
+      // The server was told to forget its scripts: nothing was done, and this is no failure of the task's.
+      this.#scriptSha = undefined
+      if (await this.#readyToWrite(deadlineMs, options.signal))
+        unsure.push(...(await this.#send(again, options, deadlineMs, result)))
+      else for (const chunk of again) this.#notSent(chunk, result)
+    }
     return unsure
   }
 
@@ -109,7 +125,7 @@ export class RedisStore implements Store {
    * still waits in it can be carried out later; then the store tells what it holds.
    */
   async #settle(chunks: Chunk[], deadlineMs: number, signal: AbortSignal, result: WriteResult): Promise<void> {
-    const before = this.#clientId
+    const before = this.#session
     const lost = 'the connection was lost after the write was sent'
     const isBack = await this.#readyToWrite(Math.max(deadlineMs, this.#clock.nowMs() + 2000), signal)
     for (const chunk of chunks) {
@@ -134,9 +150,12 @@ export class RedisStore implements Store {
     }
   }
 
-  async #afterKill(clientId: number | undefined, chunk: Chunk): Promise<(StoredValue | null)[]> {
-    if (clientId === undefined || clientId === this.#clientId) throw new Error('the old connection is not known')
-    await this.#bounded(this.#redis.client('KILL', 'ID', clientId))
+  async #afterKill(before: Session | undefined, chunk: Chunk): Promise<(StoredValue | null)[]> {
+    if (before === undefined || before.clientId < 0) throw new Error('the old connection is not known')
+    const isSameServer = before.runId === this.#session?.runId
+    if (isSameServer && before.clientId === this.#session?.clientId) throw new Error('it is the same connection')
+    // After a restart the old connection is gone, and its id may be somebody else's.
+    if (isSameServer) await this.#bounded(this.#redis.client('KILL', 'ID', before.clientId))
     return this.read(chunk.entries.map((entry) => entry.key))
   }
 
@@ -174,15 +193,13 @@ export class RedisStore implements Store {
     })
   }
 
-  async scan(glob: string, limit: number): Promise<string[]> {
-    const keys = new Set<string>()
+  async *scan(glob: string): AsyncGenerator<string[]> {
     let cursor = '0'
     do {
       const [next, page] = await this.#bounded(this.#redis.scan(cursor, 'MATCH', glob, 'COUNT', 1000))
-      for (const key of page) if (keys.size < limit) keys.add(key)
+      if (page.length > 0) yield page
       cursor = next
-    } while (cursor !== '0' && keys.size < limit)
-    return [...keys]
+    } while (cursor !== '0')
   }
 
   async stats(): Promise<StoreStats> {
@@ -234,7 +251,7 @@ export class RedisStore implements Store {
   }
 
   async #readyToWrite(deadlineMs: number, signal: AbortSignal): Promise<boolean> {
-    if (this.#redis.status === 'ready' && this.#scriptSha !== undefined && this.#clientId !== undefined) return true
+    if (this.#redis.status === 'ready' && this.#scriptSha !== undefined && this.#session !== undefined) return true
     if (!(await this.#ready(deadlineMs, signal))) return false
     try {
       await this.#prepare()
@@ -257,17 +274,15 @@ export class RedisStore implements Store {
 
   /** What every new connection needs: the script in the server, and its own id (to be killed by, should it be lost). */
   async #prepare(): Promise<void> {
-    const [sha, id] = await this.#bounded(
+    const [sha, id, info] = await this.#bounded(
       Promise.all([
         this.#redis.script('LOAD', WRITE_SCRIPT) as Promise<string>,
         this.#redis.client('ID').catch(() => -1),
+        this.#redis.info('server').catch(() => ''),
       ]),
     )
     this.#scriptSha = sha
-    this.#clientId = Number(id)
-    this.#redis.once('close', () => {
-      this.#scriptSha = undefined
-    })
+    this.#session = { clientId: Number(id), runId: /^run_id:(\w+)/m.exec(info)?.[1] ?? '' }
   }
 
   /** Drops the socket at once, with what it has not sent yet. */

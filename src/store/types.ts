@@ -66,8 +66,8 @@ export interface Store {
   read(keys: readonly string[]): Promise<(StoredValue | null)[]>
   /** Bytes that each key takes, as the server counts them; 0: not there. */
   bytesOf(keys: readonly string[]): Promise<number[]>
-  /** Keys that match a glob, in the server's order, by SCAN; stops after `limit`. */
-  scan(glob: string, limit: number): Promise<string[]>
+  /** Keys that match a glob, page by page, by SCAN: in the server's order, and a key may come twice. */
+  scan(glob: string): AsyncIterable<string[]>
   stats(): Promise<StoreStats>
   close(): Promise<void>
 }

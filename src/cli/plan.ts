@@ -1,0 +1,62 @@
+import process from 'node:process'
+import type { Command } from 'commander'
+import { showMs } from '../config/duration.ts'
+import type { Config } from '../config/load.ts'
+import { planEntry } from '../inspect/plan.ts'
+import type { JobRequest, PlanEntry } from '../types.ts'
+import { addParams, addSelection, configuredCommand, requestOf, type SelectionFlags } from './command.ts'
+import { type Cli, look, settle } from './context.ts'
+import { EXIT } from './failure.ts'
+import { table } from './table.ts'
+
+/** `prewarm plan` */
+export function planCommand(cli: Cli): Command {
+  const command = configuredCommand(
+    'plan',
+    'Show what a run would do, and write nothing',
+    'prewarm plan sessions --count 1000',
+  )
+  addSelection(command, { withBounds: true })
+  return addParams(command, cli.tasks).action(async (tasks: string[], flags: SelectionFlags) => {
+    await printPlan(cli, await settle(cli, flags), requestOf(tasks, flags), flags)
+  })
+}
+
+/** Prints the plan of a request; the exit code is 1 if a task has none. */
+export async function printPlan(
+  cli: Cli,
+  config: Config,
+  request: JobRequest,
+  { json }: Pick<SelectionFlags, 'json'>,
+): Promise<void> {
+  const tasks = await look(cli, config, request, false, async ({ warmer, selected, signal }) => {
+    const entries: PlanEntry[] = []
+    for (const one of selected) entries.push(await planEntry(warmer, one, { count: request.count, signal }))
+    return entries
+  })
+  await cli.io.answer(json === true ? JSON.stringify({ tasks }) : planText(tasks))
+  if (tasks.some((task) => task.error !== null)) process.exitCode = EXIT.failed
+}
+
+const HEAD = ['task', 'key', 'kind', 'value', 'mode', 'ttl', 'priority', 'keys', 'batches', 'origin requests']
+
+function planText(tasks: readonly PlanEntry[]): string {
+  const rows = tasks.map((task) => [
+    task.task,
+    task.key,
+    task.kind,
+    task.value,
+    task.mode,
+    showMs(task.ttlMs),
+    task.priority,
+    task.keys,
+    task.batches,
+    task.originRequests,
+  ])
+  const details = tasks.map(({ task, sample, error }) =>
+    error === null
+      ? `${task}: ${sample.length === 0 ? 'no keys' : `first ${sample.join(', ')}`}`
+      : `${task}: error: ${error.code}: ${error.message}`,
+  )
+  return [...table(HEAD, rows), '', ...details].join('\n')
+}

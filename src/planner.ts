@@ -1,0 +1,72 @@
+import type { Clock } from './clock.ts'
+import type { Task } from './config/task.ts'
+import type { Lane } from './job/lane.ts'
+import { planTask, type TaskPlan } from './job/plan.ts'
+import { backoffMs } from './origin/backoff.ts'
+import { isRetryable } from './origin/failure.ts'
+import type { SqlClient } from './origin/sql-client.ts'
+import { InFlight } from './queue/in-flight.ts'
+import type { Params } from './types.ts'
+
+export interface PlannerParts {
+  client: () => SqlClient
+  clock: Clock
+  random: () => number
+  backoffBaseMs: number
+}
+
+/** Finds out what a lane has to do: asks the origin, leaves out what other jobs are doing. */
+export class Planner {
+  readonly #parts: PlannerParts
+  readonly #inFlight = new InFlight()
+
+  constructor(parts: PlannerParts) {
+    this.#parts = parts
+  }
+
+  /** Plans a lane, with retries, and claims its keys; `release` gives them back. */
+  async plan(lane: Lane, count: number | null, signal: AbortSignal): Promise<TaskPlan> {
+    const { client, clock, random, backoffBaseMs } = this.#parts
+    const { task, params, batchSize } = lane
+    for (let attempt = 0; ; attempt++) {
+      lane.tally.originRequests++
+      try {
+        return this.#claim(lane, await planTask(task, client, { params, count, batchSize, signal }))
+      } catch (error) {
+        if (signal.aborted || attempt >= task.retries || !isRetryable(error)) throw error
+        await clock.sleep(backoffMs(attempt, backoffBaseMs, random), signal)
+      }
+    }
+  }
+
+  release(lane: Lane): void {
+    this.#inFlight.release(lane.task.name, lane.claimed)
+  }
+
+  #claim(lane: Lane, plan: TaskPlan): TaskPlan {
+    const { task, params } = lane
+    if (plan.kind === 'keys') {
+      lane.claimed = this.#inFlight.claim(task.name, plan.keys)
+      lane.deduplicated = plan.keys.length - lane.claimed.length
+      return { ...plan, keys: lane.claimed }
+    }
+    // The keys of a query are not known before it is read: the query itself is claimed.
+    lane.claimed = this.#inFlight.claim(task.name, [queryName(params)])
+    if (lane.claimed.length > 0) return plan
+    lane.deduplicated = plan.kind === 'ranges' ? plan.total : (plan.guess ?? 1)
+    return { kind: 'keys', keys: [], failures: [] }
+  }
+}
+
+function queryName(params: Params): string {
+  return JSON.stringify(params, (_, value) => (typeof value === 'bigint' ? String(value) : value))
+}
+
+/**
+ * Keys of a batch. A batch of an HTTP task makes a request a key: it is kept to a hundredth of a second's share, so that
+ * batches which an origin has held up can't all go on at once when it recovers.
+ */
+export function laneBatchSize(task: Task, requested: number | undefined, maxOriginRps: number): number {
+  const size = requested ?? task.batchSize
+  return task.kind === 'http' ? Math.min(size, Math.max(1, Math.ceil(maxOriginRps / 100))) : size
+}

@@ -1,0 +1,5 @@
+export type { CarTaskOptions } from './config.ts'
+export { carTasks } from './config.ts'
+export { carSchema } from './schema.ts'
+export type { CarSeedOptions } from './seed.ts'
+export { seedCars } from './seed.ts'

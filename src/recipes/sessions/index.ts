@@ -1,0 +1,6 @@
+export type { SessionTaskOptions } from './config.ts'
+export { sessionTasks } from './config.ts'
+export { isSession, sessionKey, TOKEN_PREFIX_LENGTH } from './lookup.ts'
+export { sessionSchema } from './schema.ts'
+export type { SessionSeedOptions } from './seed.ts'
+export { seedSessions } from './seed.ts'

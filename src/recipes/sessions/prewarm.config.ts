@@ -1,0 +1,5 @@
+import { defineConfig } from '../../index.ts'
+import { sessionTasks } from './config.ts'
+
+// REDIS_URL and DATABASE_URL say where, --limit how many: prewarm run --config src/recipes/sessions/prewarm.config.ts
+export default defineConfig({ tasks: sessionTasks() })

@@ -1,0 +1,136 @@
+import type { Clock } from '../../src/clock.ts'
+import type { Encoded } from '../../src/codec/types.ts'
+import { versionText } from '../../src/keyspace/version.ts'
+import type { Entry, Store, StoredValue, StoreStats, WriteOptions, WriteResult } from '../../src/store/types.ts'
+import type { Outcome } from '../../src/types.ts'
+
+interface Held {
+  value: StoredValue
+  /** For values that can't hold it themselves. */
+  version: string | undefined
+  expiresMs: number
+}
+
+/** What a fault does to one entry. */
+export interface Fault {
+  outcome: 'failed' | 'unknown'
+  retryable: boolean
+}
+
+/** A {@linkcode Store} in memory that expires by the clock it is given, with hooks for faults. */
+export class MemoryStore implements Store {
+  readonly #clock: Clock
+  readonly #held = new Map<string, Held>()
+  /** Every call of `write`, as it came. */
+  readonly writes: { keys: string[]; options: WriteOptions }[] = []
+  isClosed = false
+  /** Runs at the start of each `connect`. */
+  onConnect: () => Promise<void> | void = () => {}
+  /** Runs at the start of each `write`. */
+  onWrite: (entries: readonly Entry[]) => Promise<void> | void = () => {}
+  /** Asked for each entry: what goes wrong with it, if anything. */
+  faultOf: (entry: Entry) => Fault | undefined = () => undefined
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  async connect(): Promise<void> {
+    await this.onConnect()
+  }
+
+  async write(entries: readonly Entry[], options: WriteOptions): Promise<WriteResult> {
+    this.writes.push({ keys: entries.map(({ key }) => key), options })
+    await this.onWrite(entries)
+    const result: WriteResult = { outcomes: [], failures: new Map() }
+    for (const [index, entry] of entries.entries()) {
+      const fault = options.signal.aborted ? { outcome: 'failed' as const, retryable: true } : this.faultOf(entry)
+      if (fault === undefined) result.outcomes.push(this.#write(entry, options))
+      else {
+        const code = fault.outcome === 'unknown' ? 'WRITE_UNCONFIRMED' : 'STORE_REFUSED'
+        result.outcomes.push(fault.outcome)
+        const failure = { code, message: `no luck with '${entry.key}'`, key: entry.key } as const
+        result.failures.set(index, { failure, retryable: fault.retryable })
+      }
+    }
+    return result
+  }
+
+  async ttlsMs(keys: readonly string[]): Promise<number[]> {
+    return keys.map((key) => {
+      const held = this.#get(key)
+      return held === undefined ? -2 : held.expiresMs - this.#clock.nowMs()
+    })
+  }
+
+  async read(keys: readonly string[]): Promise<(StoredValue | null)[]> {
+    return keys.map((key) => this.#get(key)?.value ?? null)
+  }
+
+  async bytesOf(keys: readonly string[]): Promise<number[]> {
+    return keys.map((key) => {
+      const held = this.#get(key)
+      return held === undefined ? 0 : key.length + JSON.stringify(held.value).length
+    })
+  }
+
+  async *scan(glob: string): AsyncGenerator<string[]> {
+    const pattern = new RegExp(`^${glob.replace(/[.+^${}()|[\]\\]/g, '\\$&').replaceAll('*', '[^]*')}$`)
+    yield this.keys.filter((key) => pattern.test(key))
+  }
+
+  async stats(): Promise<StoreStats> {
+    const bound = { maxMemoryBytes: 0, evictionPolicy: 'noeviction', evictedKeys: 0 }
+    return { version: '0.0.0', usedMemoryBytes: 0, ...bound, keyspaceHits: 0, keyspaceMisses: 0 }
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true
+  }
+
+  /** The keys that are there and unexpired. */
+  get keys(): string[] {
+    return [...this.#held.keys()].filter((key) => this.#get(key) !== undefined)
+  }
+
+  drop(key: string): void {
+    this.#held.delete(key)
+  }
+
+  #get(key: string): Held | undefined {
+    const held = this.#held.get(key)
+    return held === undefined || held.expiresMs <= this.#clock.nowMs() ? undefined : held
+  }
+
+  #write({ key, ttlMs, encoded, version }: Entry, { mode, versionField }: WriteOptions): Outcome {
+    const held = this.#get(key)
+    if (held !== undefined && mode === 'add') return 'skipped_present'
+    if (held !== undefined && mode === 'newer') {
+      const theirs = versionField === null ? (held.version ?? null) : versionIn(held.value, versionField)
+      if (theirs !== null && isNewer(theirs, version ?? '0')) return 'skipped_newer'
+    }
+    this.#held.set(key, { value: stored(encoded), version, expiresMs: this.#clock.nowMs() + ttlMs })
+    return 'written'
+  }
+}
+
+function stored(encoded: Encoded): StoredValue {
+  if (encoded.type === 'string') return encoded
+  const fields: Record<string, string> = {}
+  for (let at = 0; at < encoded.fields.length; at += 2)
+    fields[encoded.fields[at] as string] = encoded.fields[at + 1] as string
+  return { type: 'hash', fields }
+}
+
+function versionIn(value: StoredValue, field: string): string | null {
+  try {
+    if (value.type === 'hash') return versionText(value.fields[field])
+    return value.type === 'string' ? versionText(JSON.parse(value.value)[field]) : null
+  } catch {
+    return null
+  }
+}
+
+function isNewer(a: string, b: string): boolean {
+  return a.length === b.length ? a > b : a.length > b.length
+}
