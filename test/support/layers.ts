@@ -9,7 +9,7 @@ const LAYERS: [Layer, RegExp][] = [
   ['mechanisms', /^src\/(config|keyspace|job|queue|codec|metrics)\/|^src\/pool\/protocol\.ts$/],
   ['edges', /^src\/origin\/(postgres|http|function|sql-read)\.ts$|^src\/store\/redis\.ts$|^src\/(embedded|runtime)\//],
   ['mechanisms', /^src\/(origin|store)\//],
-  ['flow', /^src\/(warmer|dispatcher|batch)\.ts$|^src\/(pool|inspect)\//],
+  ['flow', /^src\/(warmer|planner|dispatcher|batch)\.ts$|^src\/(pool|inspect)\//],
   ['root', /^src\/(compose|index)\.ts$|^workers\/warm-worker\.ts$/],
   ['faces', /^src\/(cli|demo|recipes)\//],
 ]
