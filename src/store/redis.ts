@@ -3,7 +3,8 @@ import type { Clock } from '../clock.ts'
 import { PrewarmError } from '../errors.ts'
 import type { Outcome } from '../types.ts'
 import { isReply, mayPass, nothingDone, refused, unreachable } from './redis-errors.ts'
-import { fail, isSame, record, versionPlace } from './replies.ts'
+import { runIdOf, statsOf } from './redis-info.ts'
+import { fail, isSame, record, unconfirmed, versionPlace } from './replies.ts'
 import type { Entry, Store, StoredValue, StoreStats, WriteOptions, WriteResult } from './types.ts'
 import { type Chunk, chunksOf, scriptArgs, WRITE_SCRIPT } from './write-script.ts'
 
@@ -18,6 +19,12 @@ export interface RedisOptions {
 interface Session {
   clientId: number
   runId: string
+}
+
+/** A chunk that was sent and never answered, with the connection it was sent on. */
+interface Unsure {
+  chunk: Chunk
+  session: Session | undefined
 }
 
 /** Keys of one reading pipeline. */
@@ -58,10 +65,9 @@ export class RedisStore implements Store {
 
   async connect(timeoutMs: number): Promise<void> {
     if (this.#redis.status === 'wait') this.#redis.connect().catch(() => {})
-    if (!(await this.#ready(this.#clock.nowMs() + timeoutMs))) {
+    if (!(await this.#readyToWrite(this.#clock.nowMs() + timeoutMs, new AbortController().signal))) {
       throw unreachable(this.#lastError ?? new Error(`no answer within ${timeoutMs} ms`), this.#url)
     }
-    await this.#prepare()
   }
 
   async write(entries: readonly Entry[], options: WriteOptions): Promise<WriteResult> {
@@ -78,7 +84,8 @@ export class RedisStore implements Store {
   }
 
   /** Sends every chunk in one pipeline and reads every reply; returns the chunks whose fate no reply told. */
-  async #send(chunks: Chunk[], options: WriteOptions, deadlineMs: number, result: WriteResult): Promise<Chunk[]> {
+  async #send(chunks: Chunk[], options: WriteOptions, deadlineMs: number, result: WriteResult): Promise<Unsure[]> {
+    const session = this.#session
     const place = versionPlace(chunks[0], options)
     const pipeline = this.#redis.pipeline()
     for (const chunk of chunks) {
@@ -94,7 +101,7 @@ export class RedisStore implements Store {
     } finally {
       stalled()
     }
-    const unsure: Chunk[] = []
+    const unsure: Unsure[] = []
     const again: Chunk[] = []
     for (const [index, chunk] of chunks.entries()) {
       const [error, reply] = replies?.[index] ?? [new Error('no reply'), null]
@@ -108,7 +115,7 @@ export class RedisStore implements Store {
             retryable: mayPass(error.message),
           })
         }
-      } else unsure.push(chunk)
+      } else unsure.push({ chunk, session })
     }
     if (again.length > 0) {
       // The server was told to forget its scripts: nothing was done, and this is no failure of the task's.
@@ -124,39 +131,47 @@ export class RedisStore implements Store {
    * The fate of keys that were sent and never confirmed. The old connection is killed first, so that nothing that
    * still waits in it can be carried out later; then the store tells what it holds.
    */
-  async #settle(chunks: Chunk[], deadlineMs: number, signal: AbortSignal, result: WriteResult): Promise<void> {
-    const before = this.#session
-    const lost = 'the connection was lost after the write was sent'
-    const isBack = await this.#readyToWrite(Math.max(deadlineMs, this.#clock.nowMs() + 2000), signal)
-    for (const chunk of chunks) {
-      const stored = isBack ? await this.#afterKill(before, chunk).catch(() => null) : null
+  async #settle(unsure: Unsure[], deadlineMs: number, signal: AbortSignal, result: WriteResult): Promise<void> {
+    const untilMs = Math.max(deadlineMs, this.#clock.nowMs() + 2000)
+    for (const { chunk, session } of unsure) {
+      const stored = await this.#afterKill(session, chunk, untilMs, signal)
       for (const [at, entry] of chunk.entries.entries()) {
-        const index = chunk.first + at
-        if (stored === null) {
-          const message = `'${entry.key}' may or may not be written: ${lost}`
-          fail(result, index, 'unknown', {
-            failure: { code: 'WRITE_UNCONFIRMED', message, key: entry.key },
-            retryable: false,
-          })
-        } else if (isSame(stored[at] ?? null, entry)) result.outcomes[index] = 'written'
-        else {
-          const message = `'${entry.key}' was not written: ${lost}`
-          fail(result, index, 'failed', {
-            failure: { code: 'WRITE_UNCONFIRMED', message, key: entry.key },
-            retryable: true,
-          })
-        }
+        if (stored !== null && isSame(stored[at] ?? null, entry)) result.outcomes[chunk.first + at] = 'written'
+        else
+          fail(
+            result,
+            chunk.first + at,
+            stored === null ? 'unknown' : 'failed',
+            unconfirmed(entry.key, stored !== null),
+          )
       }
     }
   }
 
-  async #afterKill(before: Session | undefined, chunk: Chunk): Promise<(StoredValue | null)[]> {
-    if (before === undefined || before.clientId < 0) throw new Error('the old connection is not known')
-    const isSameServer = before.runId === this.#session?.runId
-    if (isSameServer && before.clientId === this.#session?.clientId) throw new Error('it is the same connection')
-    // After a restart the old connection is gone, and its id may be somebody else's.
-    if (isSameServer) await this.#bounded(this.#redis.client('KILL', 'ID', before.clientId))
-    return this.read(chunk.entries.map((entry) => entry.key))
+  /** What the store holds once nothing of `session` can still arrive; null if it can't be told in time. */
+  async #afterKill(
+    session: Session | undefined,
+    chunk: Chunk,
+    untilMs: number,
+    signal: AbortSignal,
+  ): Promise<(StoredValue | null)[] | null> {
+    if (session === undefined || session.clientId < 0) return null
+    // A connection may look ready for a moment after it was lost: what fails is tried again on the next one.
+    while (await this.#readyToWrite(untilMs, signal)) {
+      try {
+        const { clientId, runId } = this.#session as Session
+        // After a restart of the server the old connection is gone, and its id may be somebody else's.
+        if (session.runId === runId && session.clientId !== clientId) {
+          await this.#bounded(this.#redis.client('KILL', 'ID', session.clientId))
+        }
+        return await this.read(chunk.entries.map((entry) => entry.key))
+      } catch (error) {
+        this.#lastError = error
+        await this.#clock.sleep(10, signal)
+        if (this.#clock.nowMs() >= untilMs || signal.aborted) break
+      }
+    }
+    return null
   }
 
   #notSent(chunk: Chunk, result: WriteResult): void {
@@ -203,17 +218,7 @@ export class RedisStore implements Store {
   }
 
   async stats(): Promise<StoreStats> {
-    const info = await this.#bounded(this.#redis.info())
-    const field = (name: string) => new RegExp(`^${name}:(.*)$`, 'm').exec(info)?.[1]?.trim()
-    return {
-      version: field('valkey_version') ?? field('redis_version') ?? 'unknown',
-      usedMemoryBytes: Number(field('used_memory') ?? 0),
-      maxMemoryBytes: Number(field('maxmemory') ?? 0),
-      evictionPolicy: field('maxmemory_policy') ?? 'unknown',
-      evictedKeys: Number(field('evicted_keys') ?? 0),
-      keyspaceHits: Number(field('keyspace_hits') ?? 0),
-      keyspaceMisses: Number(field('keyspace_misses') ?? 0),
-    }
+    return statsOf(await this.#bounded(this.#redis.info()))
   }
 
   async close(): Promise<void> {
@@ -250,26 +255,28 @@ export class RedisStore implements Store {
     }
   }
 
+  /** Waits for a connection that has the script; false at the deadline or when `signal` aborts. */
   async #readyToWrite(deadlineMs: number, signal: AbortSignal): Promise<boolean> {
-    if (this.#redis.status === 'ready' && this.#scriptSha !== undefined && this.#session !== undefined) return true
-    if (!(await this.#ready(deadlineMs, signal))) return false
-    try {
-      await this.#prepare()
-      return true
-    } catch (error) {
-      this.#lastError = error
-      return false
+    for (;;) {
+      if (this.#redis.status === 'ready' && this.#scriptSha !== undefined) return true
+      if (!(await this.#ready(deadlineMs, signal))) return false
+      try {
+        await this.#prepare()
+      } catch (error) {
+        this.#lastError = error
+        await this.#clock.sleep(10, signal)
+      }
     }
   }
 
   /** Waits for the connection; false at the deadline or when `signal` aborts. */
   async #ready(deadlineMs: number, signal?: AbortSignal): Promise<boolean> {
-    while (this.#redis.status !== 'ready') {
+    for (;;) {
       if (this.#closed || signal?.aborted || this.#clock.nowMs() >= deadlineMs) return false
+      if (this.#redis.status === 'ready') return true
       if (this.#redis.status === 'wait' || this.#redis.status === 'end') this.#redis.connect().catch(() => {})
       await this.#clock.sleep(10, signal)
     }
-    return true
   }
 
   /** What every new connection needs: the script in the server, and its own id (to be killed by, should it be lost). */
@@ -282,7 +289,7 @@ export class RedisStore implements Store {
       ]),
     )
     this.#scriptSha = sha
-    this.#session = { clientId: Number(id), runId: /^run_id:(\w+)/m.exec(info)?.[1] ?? '' }
+    this.#session = { clientId: Number(id), runId: runIdOf(info) }
   }
 
   /** Drops the socket at once, with what it has not sent yet. */

@@ -43,3 +43,10 @@ export function isSame(stored: StoredValue | null, { encoded }: Entry): boolean 
   }
   return true
 }
+
+/** A write that was sent and never answered; `isAbsent`: the store has been asked since, and does not hold it. */
+export function unconfirmed(key: string, isAbsent: boolean): WriteFailure {
+  const what = isAbsent ? 'was not written' : 'may or may not be written'
+  const message = `'${key}' ${what}: the connection was lost after the write was sent`
+  return { failure: { code: 'WRITE_UNCONFIRMED', message, key }, retryable: isAbsent }
+}

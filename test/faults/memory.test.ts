@@ -14,7 +14,6 @@ const FILE = configFile(`maxOriginRps: 100000, tasks: {
 
 describe('memory', () => {
   for (const [task, workers] of [
-    ['stream', 1],
     ['stream', 0],
     ['ranges', 2],
   ] as const) {

@@ -2,7 +2,7 @@ import { after, before, beforeEach, describe, it } from 'node:test'
 import { assert, assertEquals } from '@std/assert'
 import { assertAccounted, numbered } from '../support/accounted.ts'
 import { startPostgresServer } from '../support/servers.ts'
-import { configFile, runJob, type Servers, startServers, until } from '../support/warming.ts'
+import { configFile, connect, runJob, type Servers, startServers, until } from '../support/warming.ts'
 
 const TIMEOUT = { timeout: 60_000 }
 const KEYS = numbered('k', 5000)
@@ -27,12 +27,10 @@ describe('a Postgres server', () => {
   beforeEach(() => servers.redis.flushall(), TIMEOUT)
   after(() => servers.stop(), TIMEOUT)
 
-  const begun = async (task: string, databaseUrl: string, workers: number, request = {}) => {
-    const result = runJob(
-      { file: FILE, workers, ...servers.urls, databaseUrl },
-      { tasks: [task], batchDelayMs: 20, ...request },
-    )
-    await until(async () => (await servers.redis.dbsize()) > 300)
+  /** A job that has begun to write. */
+  const begun = async (task: string, workers: number, urls = servers.urls, redis = servers.redis) => {
+    const result = runJob({ file: FILE, workers, ...urls }, { tasks: [task], batchDelayMs: 30 })
+    await until(async () => (await redis.dbsize()) > 300)
     return { result }
   }
   const kill = () =>
@@ -41,7 +39,7 @@ describe('a Postgres server', () => {
   for (const task of ['stream', 'ranges', 'keyed'] as const) {
     for (const workers of [2, 0]) {
       it(`that ends its connections in mid-run is asked again (${task}, ${workers} workers)`, TIMEOUT, async () => {
-        const { result } = await begun(task, servers.urls.databaseUrl, workers)
+        const { result } = await begun(task, workers)
         let killed = (await kill()).length
         await new Promise((resolve) => setTimeout(resolve, 300))
         killed += (await kill()).length
@@ -50,22 +48,30 @@ describe('a Postgres server', () => {
         await assertAccounted(told, servers.redis, KEYS, { holds: holds[task] })
         assertEquals([told.status, told.keys.written], ['success', 5000], JSON.stringify(told.tasks[0]))
       })
-
-      it(
-        `that is stopped in mid-run and stays away ends the job in time (${task}, ${workers} workers)`,
-        TIMEOUT,
-        async () => {
-          const doomed = await startPostgresServer()
-          const { result } = await begun(task, doomed.url, workers)
-          await doomed.stop()
-          const told = await result
-          await assertAccounted(told, servers.redis, KEYS, { holds: holds[task], isCut: task === 'stream' })
-          assertEquals(told.status, 'partial')
-          assertEquals(told.tasks[0]?.firstError?.code, 'ORIGIN_UNREACHABLE', JSON.stringify(told.tasks[0]))
-        },
-      )
     }
   }
+
+  it('that is stopped in mid-run and stays away ends each job in time', TIMEOUT, async () => {
+    const doomed = await startPostgresServer()
+    const jobs = (['stream', 'ranges', 'keyed'] as const).flatMap((task) =>
+      [2, 0].map((workers) => ({ task, workers })),
+    )
+    // Each in a database of its own: they are to meet the fault at the same time.
+    const begin = async ({ task, workers }: (typeof jobs)[number], at: number) => {
+      const urls = { redisUrl: `${servers.urls.redisUrl}/${at + 1}`, databaseUrl: doomed.url }
+      const redis = connect(urls.redisUrl)
+      return { task, redis, ...(await begun(task, workers, urls, redis)) }
+    }
+    const running = await Promise.all(jobs.map(begin))
+    await doomed.stop()
+    for (const { task, redis, result } of running) {
+      const told = await result
+      await assertAccounted(told, redis, KEYS, { holds: holds[task], isCut: task === 'stream' })
+      assertEquals(told.status, 'partial')
+      assertEquals(told.tasks[0]?.firstError?.code, 'ORIGIN_UNREACHABLE', JSON.stringify(told.tasks[0]))
+      redis.disconnect()
+    }
+  })
 
   it('that is not there at all fails the task in time', TIMEOUT, async () => {
     const told = await runJob(

@@ -51,7 +51,11 @@ describe('a Redis connection', () => {
         proxy.cutAfterBytes(2000 + Math.floor(random() * 280_000))
         const result = await runJob({ file: FILE, workers: round % 2, ...urls }, { tasks: [task] })
         await assertAccounted(result, servers.redis, KEYS, { holds: whole })
-        assertEquals([result.status, result.keys.written], ['success', 3000], `round ${round}`)
+        assertEquals(
+          [result.status, result.keys.written],
+          ['success', 3000],
+          `round ${round}: ${JSON.stringify(result)}`,
+        )
       }
     })
   }
@@ -98,7 +102,7 @@ describe('a Redis connection', () => {
   it('that stalls and never goes on ends the job at its deadline, with each key in one outcome', TIMEOUT, async () => {
     const running = runJob(
       { file: FILE, workers: 0, ...urls },
-      { tasks: ['ranges'], batchDelayMs: 20, timeoutMs: 9000 },
+      { tasks: ['ranges'], batchDelayMs: 20, timeoutMs: 5000 },
     )
     await until(async () => (await servers.redis.dbsize()) > 200)
     proxy.stall()

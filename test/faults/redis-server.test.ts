@@ -55,7 +55,7 @@ describe('a Redis server', () => {
     'that is stopped for longer than a write may take never has a key that was said to have failed',
     TIMEOUT,
     async () => {
-      const { result } = await begun('hashes', { timeoutMs: 12_000 })
+      const { result } = await begun('hashes', { timeoutMs: 7000 })
       server.pause()
       const told = await result
       server.resume()

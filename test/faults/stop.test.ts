@@ -9,7 +9,7 @@ import { assertAccounted, numbered } from '../support/accounted.ts'
 import { configFile, type Servers, startServers, tempFolder, until, withWarmer } from '../support/warming.ts'
 
 const TIMEOUT = { timeout: 60_000 }
-const COUNT = 20_000
+const COUNT = 10_000
 const KEYS = numbered('k', COUNT)
 const QUERY = `"select n as id, repeat('x', 200) as pad from generate_series(1, ${COUNT}) n"`
 const FILE = configFile(`maxOriginRps: 100000, tasks: {
@@ -31,7 +31,7 @@ describe('a job', () => {
   const writes = async () => /cmdstat_evalsha:calls=(\d+)/.exec(await servers.redis.info('commandstats'))?.[1] ?? '0'
   const assertSilence = async () => {
     const before = [await servers.redis.dbsize(), await writes()]
-    await new Promise((resolve) => setTimeout(resolve, 1000))
+    await new Promise((resolve) => setTimeout(resolve, 300))
     assertEquals([await servers.redis.dbsize(), await writes()], before)
   }
   const assertStopped = async (result: JobResult, task: string, code: string) => {
@@ -47,7 +47,7 @@ describe('a job', () => {
         TIMEOUT,
         async () => {
           await withWarmer({ file: FILE, workers, ...servers.urls }, async (warmer) => {
-            const job = warmer.submit({ tasks: [task] })
+            const job = warmer.submit({ tasks: [task], batchDelayMs: 10 })
             await until(async () => (await servers.redis.dbsize()) > 300)
             job.cancel()
             job.cancel()
@@ -68,7 +68,7 @@ describe('a job', () => {
         TIMEOUT,
         async () => {
           await withWarmer({ file: FILE, workers, ...servers.urls }, async (warmer) => {
-            const result = await warmer.submit({ tasks: [task], batchDelayMs: 20, timeoutMs: 1000 }).result
+            const result = await warmer.submit({ tasks: [task], batchDelayMs: 20, timeoutMs: 800 }).result
             await assertSilence()
             await assertStopped(result, task, 'JOB_TIMEOUT')
             assertEquals(result.status, 'partial')
@@ -78,7 +78,7 @@ describe('a job', () => {
 
       it(`ends when the warmer is stopped twice in mid-run (${task}, ${workers} workers)`, TIMEOUT, async () => {
         const warmer = await createWarmer({ env: {}, file: FILE, workers, ...servers.urls })
-        const job = warmer.submit({ tasks: [task] })
+        const job = warmer.submit({ tasks: [task], batchDelayMs: 10 })
         await until(async () => (await servers.redis.dbsize()) > 300)
         const stopping = warmer.stop()
         assertStrictEquals(warmer.stop(), stopping)
@@ -92,7 +92,7 @@ describe('a job', () => {
     it(`whose function ignores its signal is cancelled all the same (${workers} workers)`, TIMEOUT, async () => {
       const warmer = await createWarmer({ env: {}, file: FILE, workers, ...servers.urls })
       const job = warmer.submit({ tasks: ['deaf'] })
-      await new Promise((resolve) => setTimeout(resolve, 1000))
+      await until(() => job.progress()[0]?.total === 2)
       job.cancel()
       await assertAccounted(await job.result, servers.redis, numbered('k', 2))
       await warmer.stop()

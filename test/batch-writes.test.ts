@@ -1,0 +1,131 @@
+import { describe, it } from 'node:test'
+import { assert, assertEquals } from '@std/assert'
+import { type BatchOptions, type BatchReport, runBatch } from '../src/batch.ts'
+import type { Task } from '../src/config/task.ts'
+import { SqlOrigin } from '../src/origin/sql-read.ts'
+import type { Work } from '../src/origin/types.ts'
+import { FakeClock } from './fakes/clock.ts'
+import { FakeOrigin } from './fakes/origin.ts'
+import { FakeSqlClient } from './fakes/sql-client.ts'
+import { type Fault, MemoryStore } from './fakes/store.ts'
+import { keys, loadTask, sqlTask } from './fakes/tasks.ts'
+
+const passing: Fault = { outcome: 'failed', retryable: true }
+const lasting: Fault = { outcome: 'failed', retryable: false }
+
+function table() {
+  const clock = new FakeClock()
+  const store = new MemoryStore(clock)
+  const abort = new AbortController()
+  const run = (
+    task: Task,
+    work: Work,
+    more: Partial<BatchOptions> = {},
+    origin = new FakeOrigin() as SqlOrigin | FakeOrigin,
+  ): Promise<BatchReport> => {
+    const read = { params: {}, timeoutMs: 1000, requestIntervalMs: 0, traceId: '1'.repeat(32) }
+    const options = { ...read, storeTimeoutMs: 5000, backoffBaseMs: 100, signal: abort.signal, ...more }
+    return clock.until(runBatch(task, work, options, { origin, store, clock, random: () => 1 }))
+  }
+  return { clock, store, abort, run }
+}
+
+const three: Work = { kind: 'keys', keys: keys(3) }
+const counts = ({ keys: { planned, written, failed, unknown } }: BatchReport) => [planned, written, failed, unknown]
+
+describe('runBatch, writes', () => {
+  it('runBatch writes again what failed and may pass, only that, with growing pauses', async () => {
+    const { clock, store, run } = table()
+    const at: number[] = []
+    store.onWrite = () => void at.push(clock.elapsedMs)
+    store.faultOf = ({ key }) => (key !== 'k:1' && store.writes.length < 4 ? passing : undefined)
+    const report = await run(loadTask({ retries: 3 }), three)
+    assertEquals(
+      store.writes.map((write) => write.keys),
+      [keys(3), ['k:2', 'k:3'], ['k:2', 'k:3'], ['k:2', 'k:3']],
+    )
+    assertEquals(at, [0, 100, 300, 700])
+    assertEquals([counts(report), report.firstError], [[3, 3, 0, 0], null])
+  })
+
+  it('runBatch leaves what does not pass, and says so once for each key', async () => {
+    const { store, run } = table()
+    store.faultOf = ({ key }) => (key === 'k:1' ? lasting : key === 'k:2' ? passing : undefined)
+    const report = await run(loadTask({ retries: 2 }), three)
+    assertEquals(
+      store.writes.map((write) => write.keys),
+      [keys(3), ['k:2'], ['k:2']],
+    )
+    assertEquals([counts(report), report.firstError?.key], [[3, 1, 2, 0], 'k:1'])
+  })
+
+  it('runBatch leaves a write alone that may have happened', async () => {
+    const { store, run } = table()
+    store.faultOf = () => ({ outcome: 'unknown', retryable: false })
+    const report = await run(loadTask(), three)
+    assertEquals([counts(report), report.firstError?.code], [[3, 0, 0, 3], 'WRITE_UNCONFIRMED'])
+    assertEquals([store.writes.length, report.sample], [1, []])
+  })
+
+  it('runBatch writes once where no retry is wanted', async () => {
+    const { store, run } = table()
+    store.faultOf = () => passing
+    assertEquals(counts(await run(loadTask({ retries: 0 }), three)), [3, 0, 3, 0])
+    assertEquals(store.writes.length, 1)
+  })
+
+  it('runBatch ends within the bound on writing, whatever the pauses, and gives each try what is left of it', async () => {
+    for (const backoffBaseMs of [100, 1000, 86_400_000]) {
+      const { clock, store, run } = table()
+      store.faultOf = () => passing
+      const report = await run(loadTask({ retries: 20 }), three, { backoffBaseMs, storeTimeoutMs: 5000 })
+      assertEquals(counts(report), [3, 0, 3, 0])
+      assert(clock.elapsedMs <= 5001, `${clock.elapsedMs} ms with a first pause of ${backoffBaseMs} ms`)
+      const bounds = store.writes.map((write) => write.options.timeoutMs)
+      assertEquals(
+        [bounds[0], bounds.every((bound, index) => index === 0 || bound < (bounds[index - 1] as number))],
+        [5000, true],
+      )
+    }
+  })
+
+  it('runBatch that is cancelled in a pause writes nothing more, and counts every key', async () => {
+    const { clock, store, abort, run } = table()
+    store.faultOf = ({ key }) => (key === 'k:3' ? undefined : passing)
+    clock.after(50, () => abort.abort())
+    const report = await run(loadTask(), three)
+    assertEquals([store.writes.length, counts(report), clock.elapsedMs], [1, [3, 1, 2, 0], 50])
+    assertEquals([report.firstError?.code, report.firstError?.key], ['JOB_CANCELLED', 'k:1'])
+  })
+
+  it('runBatch counts what was skipped as present or newer', async () => {
+    const { store, run } = table()
+    await run(loadTask(), { kind: 'keys', keys: ['k:1'] })
+    const report = await run(loadTask({ mode: 'add' }), three)
+    const { planned, written, skippedPresent } = report.keys
+    assertEquals([planned, written, skippedPresent, report.sample.length], [3, 2, 1, 3])
+    assertEquals(store.keys, keys(3))
+  })
+
+  it('runBatch writes a key that two rows name once, with the last row', async () => {
+    const { store, run } = table()
+    const client = new FakeSqlClient()
+    client.answer = () => ({
+      columns: ['id', 'n'],
+      rows: [
+        ['1', 'a'],
+        ['2', 'b'],
+        ['1', 'c'],
+      ],
+    })
+    const task = sqlTask()
+    const report = await run(
+      task,
+      { kind: 'range', range: { from: null, to: null, limit: null } },
+      {},
+      new SqlOrigin(task, client),
+    )
+    assertEquals([counts(report), report.originRequests], [[2, 2, 0, 0], 1])
+    assertEquals(await store.read(['k:1']), [{ type: 'hash', fields: { id: '1', n: 'c' } }])
+  })
+})

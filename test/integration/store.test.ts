@@ -1,0 +1,25 @@
+import { after, before, describe } from 'node:test'
+import { systemClock } from '../../src/clock.ts'
+import { startEmbeddedRedis } from '../../src/embedded/redis.ts'
+import { currentRuntime } from '../../src/runtime/index.ts'
+import { RedisStore } from '../../src/store/redis.ts'
+import { storeContract } from '../contract/store.contract.ts'
+import { startRedisServer } from '../support/servers.ts'
+
+const SERVERS = { 'redis-server': () => startRedisServer(), 'embedded Valkey': () => startEmbeddedRedis() }
+
+for (const [name, start] of Object.entries(SERVERS)) {
+  describe(`on ${name}`, () => {
+    let server: { url: string; stop(): Promise<void> }
+    before(async () => {
+      server = await start()
+    })
+    after(() => server.stop())
+
+    storeContract('RedisStore', async () => {
+      const store = new RedisStore({ url: server.url, clock: systemClock(currentRuntime().nowNs) })
+      await store.connect(5000)
+      return { store, cleanUp: () => store.close() }
+    })
+  })
+}
