@@ -69,18 +69,18 @@ group('Lane: give and settle 200k keys', () => {
   bench('batches of 50', () => do_not_optimize(drain(50)))
 })
 
+const wanted = new Set(KEYS)
 group('InFlight: claim and release 200k keys', () => {
   bench('nobody else holds any', () => {
-    const inFlight = new InFlight()
-    const claimed = inFlight.claim('profiles', KEYS)
-    check(claimed.length === KEYS.length, 'a claim lost keys')
-    inFlight.release('profiles', claimed)
+    const claim = new InFlight().claim('profiles', wanted)
+    check(claim.names.length === KEYS.length, 'a claim lost keys')
+    claim.release()
   })
   bench('another job holds all', () => {
     const inFlight = new InFlight()
-    const claimed = inFlight.claim('profiles', KEYS)
-    check(inFlight.claim('profiles', KEYS).length === 0, 'a key was claimed twice')
-    inFlight.release('profiles', claimed)
+    const claim = inFlight.claim('profiles', wanted)
+    check(inFlight.claim('profiles', wanted).names.length === 0, 'a key was claimed twice')
+    claim.release()
   })
 })
 

@@ -134,7 +134,8 @@ async function write(
     }
     if (again.length === 0) return
     left = again
-    await clock.sleep(backoffMs(attempt, options.backoffBaseMs, random), options.signal)
+    const pauseMs = backoffMs(attempt, options.backoffBaseMs, random)
+    await clock.sleep(Math.min(pauseMs, Math.max(0, deadlineMs - clock.nowMs())), options.signal)
     if (options.signal.aborted) {
       const message = `Task '${task.name}' was cancelled before a write was tried again`
       for (const { key } of left) count(report, 'failed', { code: 'JOB_CANCELLED', message, key })

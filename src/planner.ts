@@ -40,19 +40,20 @@ export class Planner {
   }
 
   release(lane: Lane): void {
-    this.#inFlight.release(lane.task.name, lane.claimed)
+    lane.claim?.release()
   }
 
   #claim(lane: Lane, plan: TaskPlan): TaskPlan {
     const { task, params } = lane
     if (plan.kind === 'keys') {
-      lane.claimed = this.#inFlight.claim(task.name, plan.keys)
-      lane.deduplicated = plan.keys.length - lane.claimed.length
-      return { ...plan, keys: lane.claimed }
+      lane.claim = this.#inFlight.claim(task.name, plan.distinct ?? new Set(plan.keys))
+      const { names } = lane.claim
+      lane.deduplicated = plan.keys.length - names.length
+      return { kind: 'keys', keys: names, failures: plan.failures }
     }
     // The keys of a query are not known before it is read: the query itself is claimed.
-    lane.claimed = this.#inFlight.claim(task.name, [queryName(params)])
-    if (lane.claimed.length > 0) return plan
+    lane.claim = this.#inFlight.claim(task.name, new Set([queryName(params)]))
+    if (lane.claim.names.length > 0) return plan
     lane.deduplicated = plan.kind === 'ranges' ? plan.total : (plan.guess ?? 1)
     return { kind: 'keys', keys: [], failures: [] }
   }

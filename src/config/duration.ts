@@ -14,10 +14,11 @@ export function parseDuration(value: unknown): number | null {
 
 /** A length of time for people: `850 ms`, `1.2 s`, `5 m 10 s`. */
 export function showMs(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)} ms`
-  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`
-  const minutes = Math.floor(ms / 60_000)
-  const seconds = Math.round((ms % 60_000) / 1000)
+  if (ms < 999.5) return `${Math.round(ms)} ms`
+  if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`
+  const rounded = Math.round(ms / 1000)
+  const minutes = Math.floor(rounded / 60)
+  const seconds = rounded % 60
   if (minutes < 60) return seconds === 0 ? `${minutes} m` : `${minutes} m ${seconds} s`
   const hours = Math.floor(minutes / 60)
   return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} m`

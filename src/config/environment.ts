@@ -45,7 +45,7 @@ export function readEnvironment(env: Environment): EnvironmentSettings {
       const bounds = `from ${min / unit} to ${max / unit}`
       throw invalid(name, value, `a ${whole ? 'whole ' : ''}number ${bounds}${unit === 1000 ? ' (seconds)' : ''}`)
     }
-    return read * unit
+    return unit === 1 ? read : Math.round(read * unit)
   }
   const url = (name: string, protocols: readonly string[]) => {
     const value = text(name)

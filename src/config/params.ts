@@ -55,36 +55,60 @@ function plainParams(task: string, defaults: Params, mentioned: readonly string[
 }
 
 function zodParams(task: string, schema: ZodLike, mentioned: readonly string[]): ParamSpec {
-  const shapeNames = Object.keys(schema.shape ?? {})
-  const names = [...new Set([...shapeNames, ...mentioned])]
+  const declared = Object.keys(schema.shape ?? {})
+  const undeclared = mentioned.filter((name) => !declared.includes(name))
+  const names = [...new Set([...declared, ...mentioned])]
   const parsedEmpty = schema.safeParse({})
-  const required = parsedEmpty.success ? [] : parsedEmpty.error.issues.map((issue) => String(issue.path[0]))
+  const issues = parsedEmpty.success ? [] : parsedEmpty.error.issues
+  const missingNames = issues.map((issue) => String(issue.path[0])).filter((name) => declared.includes(name))
   return {
     names,
-    required,
+    required: [...new Set([...missingNames, ...undeclared])],
     parse(overrides) {
-      const known = Object.fromEntries(Object.entries(overrides).filter(([name]) => names.includes(name)))
-      // Flags are text: what reads as a number or a boolean is tried as one first, then as the text it is.
-      const typed = Object.fromEntries(Object.entries(known).map(([name, value]) => [name, guess(value)]))
-      const first = schema.safeParse(typed)
-      const parsed = first.success ? first : schema.safeParse(known)
-      if (parsed.success) return parsed.data
-      const issue = parsed.error.issues[0]
-      const name = String(issue?.path[0] ?? '?')
-      if (!(name in overrides)) throw missing(task, name)
-      throw new PrewarmError(
-        'PARAM_INVALID',
-        `Parameter '${name}' of task '${task}' is ${show(overrides[name])}: ${issue?.message ?? 'not valid'}`,
-      )
+      const given = Object.fromEntries(Object.entries(overrides).filter(([name]) => declared.includes(name)))
+      const parsed = parseFlags(schema, given)
+      if (!parsed.success) throw refused(task, overrides, parsed.error.issues[0])
+      const params = { ...parsed.data }
+      for (const name of undeclared) {
+        if (overrides[name] === undefined) throw missing(task, name)
+        params[name] = overrides[name]
+      }
+      return params
     },
   }
+}
+
+/** Flags are text: what reads as a number or a boolean is tried as one first, then, where that is refused, as the text it is. */
+function parseFlags(schema: ZodLike, given: Params): ReturnType<ZodLike['safeParse']> {
+  const typed = Object.fromEntries(Object.entries(given).map(([name, value]) => [name, guess(value)]))
+  const first = schema.safeParse(typed)
+  if (first.success) return first
+  const text = { ...typed }
+  for (const { path } of first.error.issues) {
+    const name = String(path[0])
+    if (name in given) text[name] = given[name]
+  }
+  const second = schema.safeParse(text)
+  return second.success ? second : first
+}
+
+function refused(task: string, overrides: Params, issue: ZodIssueLike | undefined): PrewarmError {
+  const reason = issue?.message ?? 'not valid'
+  const name = issue?.path[0] === undefined ? undefined : String(issue.path[0])
+  if (name === undefined) return new PrewarmError('PARAM_INVALID', `Parameters of task '${task}': ${reason}`)
+  if (!(name in overrides)) return missing(task, name)
+  return new PrewarmError(
+    'PARAM_INVALID',
+    `Parameter '${name}' of task '${task}' is ${show(overrides[name])}: ${reason}`,
+  )
 }
 
 /** `given` as the type of `model`; undefined if it can't be read so. */
 function like(model: unknown, given: unknown): unknown {
   if (model === undefined || model === null) return given
+  if (Array.isArray(model)) return listLike(model, given)
   if (typeof given !== 'string' || typeof model === 'string') {
-    return typeof given === typeof model || typeof model === 'object' ? given : undefined
+    return typeof given === typeof model && given !== null ? given : undefined
   }
   if (typeof model === 'number') {
     const number = Number(given)
@@ -92,12 +116,19 @@ function like(model: unknown, given: unknown): unknown {
   }
   if (typeof model === 'bigint') return /^-?\d+$/.test(given) ? BigInt(given) : undefined
   if (typeof model === 'boolean') return given === 'true' ? true : given === 'false' ? false : undefined
-  if (Array.isArray(model)) return given === '' ? [] : given.split(',').map((item) => like(model[0], item.trim()))
   if (model instanceof Date) {
     const date = new Date(given)
     return Number.isNaN(date.getTime()) ? undefined : date
   }
   return undefined
+}
+
+function listLike(model: readonly unknown[], given: unknown): unknown[] | undefined {
+  const items = typeof given === 'string' ? given.split(',').map((item) => item.trim()) : given
+  if (given === '') return []
+  if (!Array.isArray(items)) return undefined
+  const list = items.map((item) => like(model[0], item))
+  return list.includes(undefined) ? undefined : list
 }
 
 function guess(value: unknown): unknown {

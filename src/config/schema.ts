@@ -79,76 +79,96 @@ const common = {
   columns: texts.optional(),
 }
 
+const sqlTask = z.strictObject({
+  kind: z.literal('sql'),
+  ...common,
+  value: z.union([oneOf('hash', 'json'), column], "expected 'hash', 'json' or { column: 'name' }"),
+  query: z.custom(
+    (given) => (typeof given === 'string' && given.trim() !== '') || typeof given === 'function',
+    'expected SQL text or a function (sql, params) => sql`…`',
+  ),
+  orderBy: texts.optional(),
+})
+const loadTask = z.strictObject({
+  kind: z.literal('load'),
+  ...common,
+  value: value.optional(),
+  select: fn.optional(),
+  load: fn,
+})
+const httpTask = z.strictObject({
+  kind: z.literal('http'),
+  ...common,
+  value: value.optional(),
+  select: fn.optional(),
+  url: url('http://', 'https://'),
+  method: oneOf('GET', 'HEAD', 'POST', 'PUT').optional(),
+  headers: z
+    .record(
+      z.string(),
+      z.custom<string>((given) => typeof given === 'string', 'expected text'),
+      'expected texts by name',
+    )
+    .optional(),
+  pointer: z
+    .custom<string>(
+      (given) => given === '' || (typeof given === 'string' && given.startsWith('/')),
+      "expected a JSON pointer such as '/data/rate'",
+    )
+    .optional(),
+  maxBytes: number([1, 1_073_741_824, true]).optional(),
+})
+
 const task = z
-  .discriminatedUnion(
-    'kind',
-    [
-      z.strictObject({
-        kind: z.literal('sql'),
-        ...common,
-        value: z.union([oneOf('hash', 'json'), column], "expected 'hash', 'json' or { column: 'name' }"),
-        query: z.custom(
-          (given) => (typeof given === 'string' && given.trim() !== '') || typeof given === 'function',
-          'expected SQL text or a function (sql, params) => sql`…`',
-        ),
-        orderBy: texts.optional(),
-      }),
-      z.strictObject({ kind: z.literal('load'), ...common, value: value.optional(), select: fn.optional(), load: fn }),
-      z.strictObject({
-        kind: z.literal('http'),
-        ...common,
-        value: value.optional(),
-        select: fn.optional(),
-        url: url('http://', 'https://'),
-        method: oneOf('GET', 'HEAD', 'POST', 'PUT').optional(),
-        headers: z.record(z.string(), z.string(), 'expected texts by name').optional(),
-        pointer: z
-          .custom<string>(
-            (given) => given === '' || (typeof given === 'string' && given.startsWith('/')),
-            "expected a JSON pointer such as '/data/rate'",
-          )
-          .optional(),
-        maxBytes: number([1, 1_073_741_824, true]).optional(),
-      }),
-    ],
-    'expected sql({...}), load({...}) or http({...})',
-  )
+  .discriminatedUnion('kind', [sqlTask, loadTask, httpTask], 'expected sql({...}), load({...}) or http({...})')
   .refine((given) => given.mode !== 'newer' || given.version !== undefined, {
     path: ['version'],
     message: "expected a column or a function, because mode is 'newer'",
   })
 
-const tls = z.strictObject({
-  caFile: text.optional(),
-  certFile: text.optional(),
-  keyFile: text.optional(),
-  rejectUnauthorized: flag.optional(),
-})
+const tls = z.strictObject(
+  { caFile: text.optional(), certFile: text.optional(), keyFile: text.optional(), rejectUnauthorized: flag.optional() },
+  'expected { caFile, certFile, keyFile, rejectUnauthorized }',
+)
 
-const config = z.strictObject({
-  redis: url('redis://', 'rediss://').optional(),
-  redisTls: tls.optional(),
-  database: url('postgres://', 'postgresql://').optional(),
-  databaseTls: tls.optional(),
-  tasks: z.record(
-    z.string().regex(/^[A-Za-z][\w-]*$/, "expected a task name of letters, digits, '-' and '_'"),
-    task,
-    'expected tasks by name',
-  ),
-  workers: number(BOUNDS.workers).optional(),
-  maxOriginRps: number(BOUNDS.maxOriginRps).optional(),
-  concurrentWarmers: number(BOUNDS.concurrentWarmers).optional(),
-  maxBatchSize: number(BOUNDS.batchSize).optional(),
-  pageRows: number(BOUNDS.batchSize).optional(),
-  defaultTtl: duration(BOUNDS.ttlMs).optional(),
-  originTimeoutMs: duration(BOUNDS.timeoutMs).optional(),
-  retryAttempts: number(BOUNDS.retries).optional(),
-  backoffBaseMs: duration(BOUNDS.delayMs).optional(),
-  emergencyThresholdMs: duration(BOUNDS.timeoutMs).optional(),
-  defaultStrategy: oneOf(...STRATEGIES).optional(),
-  jobTimeoutMs: duration(BOUNDS.timeoutMs).optional(),
-  startup: z.strictObject({ enabled: flag.optional(), delayMs: duration(BOUNDS.delayMs).optional() }).optional(),
-})
+const startup = z.strictObject(
+  { enabled: flag.optional(), delayMs: duration(BOUNDS.delayMs).optional() },
+  'expected { enabled, delayMs }',
+)
+
+/** Empty, as an environment variable that is set to nothing: as if absent. */
+const orEmpty = (schema: z.ZodType<string>) =>
+  z.custom<string>((given) => given === '' || schema.safeParse(given).success, {
+    error: (issue) => schema.safeParse(issue.input).error?.issues[0]?.message,
+  })
+
+const config = z.strictObject(
+  {
+    redis: orEmpty(url('redis://', 'rediss://')).optional(),
+    redisTls: tls.optional(),
+    database: orEmpty(url('postgres://', 'postgresql://')).optional(),
+    databaseTls: tls.optional(),
+    tasks: z.record(
+      z.string().regex(/^[A-Za-z][\w-]*$/, "expected a task name of letters, digits, '-' and '_'"),
+      task,
+      'expected tasks by name',
+    ),
+    workers: number(BOUNDS.workers).optional(),
+    maxOriginRps: number(BOUNDS.maxOriginRps).optional(),
+    concurrentWarmers: number(BOUNDS.concurrentWarmers).optional(),
+    maxBatchSize: number(BOUNDS.batchSize).optional(),
+    pageRows: number(BOUNDS.batchSize).optional(),
+    defaultTtl: duration(BOUNDS.ttlMs).optional(),
+    originTimeoutMs: duration(BOUNDS.timeoutMs).optional(),
+    retryAttempts: number(BOUNDS.retries).optional(),
+    backoffBaseMs: duration(BOUNDS.delayMs).optional(),
+    emergencyThresholdMs: duration(BOUNDS.timeoutMs).optional(),
+    defaultStrategy: oneOf(...STRATEGIES).optional(),
+    jobTimeoutMs: duration(BOUNDS.timeoutMs).optional(),
+    startup: startup.optional(),
+  },
+  'expected defineConfig({ ... })',
+)
 
 /**
  * Checks a configuration.
@@ -165,7 +185,9 @@ export function checkConfig(given: unknown): void {
 function issueLines(issue: z.core.$ZodIssue, given: unknown): string[] {
   const path = issue.path.map(String)
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => `${[...path, key].join('.')} is not a known field${suggestion(key, path)}`)
+    return issue.keys.map(
+      (key) => `${[...path, key].join('.')} is not a known field${suggestion(key, fieldsAt(path, given))}`,
+    )
   }
   let current = given
   for (const step of issue.path) current = (current as Record<PropertyKey, unknown> | undefined)?.[step]
@@ -173,23 +195,18 @@ function issueLines(issue: z.core.$ZodIssue, given: unknown): string[] {
   return [`${path.join('.') || 'config'} is ${show(current)}, ${message}`]
 }
 
-function suggestion(key: string, path: readonly string[]): string {
-  const known =
-    path[0] === 'tasks'
-      ? [
-          ...Object.keys(common),
-          'value',
-          'query',
-          'orderBy',
-          'select',
-          'load',
-          'url',
-          'method',
-          'headers',
-          'pointer',
-          'maxBytes',
-        ]
-      : Object.keys(config.shape)
+/** The fields that the object at `path` may have. */
+function fieldsAt(path: readonly string[], given: unknown): string[] {
+  const [top = '', name = ''] = path
+  if (top === '') return Object.keys(config.shape)
+  if (top === 'startup') return Object.keys(startup.shape)
+  if (top !== 'tasks') return Object.keys(tls.shape)
+  const { kind } = (given as { tasks: Record<string, { kind: string }> }).tasks[name] ?? {}
+  const { shape } = kind === 'sql' ? sqlTask : kind === 'load' ? loadTask : httpTask
+  return Object.keys(shape).filter((field) => field !== 'kind')
+}
+
+function suggestion(key: string, known: readonly string[]): string {
   const wanted = key.toLowerCase()
   const near = known
     .map((name) => ({

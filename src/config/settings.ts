@@ -44,9 +44,9 @@ export function settle(
   const ms = (value: number | string | undefined) =>
     value === undefined ? undefined : (parseDuration(value) as number)
   return {
-    redisUrl: flags.redisUrl ?? environment.redisUrl ?? file.redis,
+    redisUrl: flags.redisUrl ?? environment.redisUrl ?? (file.redis || undefined),
     redisTls: file.redisTls,
-    databaseUrl: flags.databaseUrl ?? environment.databaseUrl ?? file.database,
+    databaseUrl: flags.databaseUrl ?? environment.databaseUrl ?? (file.database || undefined),
     databaseTls: file.databaseTls,
     workers: flags.workers ?? file.workers ?? Math.min(4, cores),
     maxOriginRps: environment.maxOriginRps ?? file.maxOriginRps ?? 100,

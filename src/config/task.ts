@@ -1,3 +1,4 @@
+import { PrewarmError } from '../errors.ts'
 import { type KeyTemplate, keyTemplate } from '../keyspace/template.ts'
 import { type NamedSql, namedSql } from '../origin/sql-text.ts'
 import type { ValueSpec, WriteMode } from '../types.ts'
@@ -94,11 +95,18 @@ export function toTask(name: string, definition: TaskDefinition, settings: Setti
     case 'load':
       return { ...base, kind: 'load', select: definition.select, load: definition.load }
     case 'http':
-      return { ...base, kind: 'http', select: definition.select, ...httpDefaults(definition) }
+      return { ...base, kind: 'http', select: definition.select, ...httpDefaults(definition, base.key) }
   }
 }
 
-function httpDefaults(options: HttpOptions) {
+function httpDefaults(options: HttpOptions, key: KeyTemplate) {
+  for (const [, name = ''] of options.url.matchAll(/\{(\w+)\}/g)) {
+    if (key.names.includes(name)) continue
+    throw new PrewarmError(
+      'CONFIG_INVALID',
+      `url has {${name}}, which the key '${key.source}' lacks: it has ${key.names.join(', ')}`,
+    )
+  }
   return {
     url: options.url,
     method: options.method ?? 'GET',

@@ -3,6 +3,7 @@ import type { ErrorCode, Failure } from '../errors.ts'
 import { backoffMs } from '../origin/backoff.ts'
 import type { RowRange } from '../origin/types.ts'
 import type { BatchEnd } from '../pool/member.ts'
+import type { Claim } from '../queue/in-flight.ts'
 import type { Params, TaskProgress } from '../types.ts'
 import { PastTries } from './past-tries.ts'
 import type { TaskPlan } from './plan.ts'
@@ -30,8 +31,8 @@ export class Lane {
   endNs: number | undefined
   /** Keys that another job had already. */
   deduplicated = 0
-  /** Names held in the in-flight register, to be released at the end. */
-  claimed: string[] = []
+  /** What it holds in the in-flight register, to be released at the end. */
+  claim: Claim | undefined
   stoppedBy: ErrorCode | null = null
 
   readonly #options: LaneOptions

@@ -11,8 +11,8 @@ import type { Params } from '../types.ts'
 
 /** What a task will read, in order: keys by name, ranges of rows, or one stream of rows. */
 export type TaskPlan =
-  /** `failures`: what `select` listed and is no key. */
-  | { kind: 'keys'; keys: string[]; failures: Failure[] }
+  /** `failures`: what `select` listed and is no key. `distinct`: the same keys as a set, so that none is built again. */
+  | { kind: 'keys'; keys: string[]; failures: Failure[]; distinct?: ReadonlySet<string> }
   | { kind: 'ranges'; ranges: { range: RowRange; rows: number }[]; total: number }
   /** `guess` is the database's own, null if it would not say. */
   | { kind: 'stream'; limit: number | null; guess: number | null }
@@ -51,15 +51,22 @@ async function planKeys(task: KeyedTask, client: () => SqlClient, options: PlanO
   const listing = (async () => {
     const keys = new Set<string>()
     const failures: Failure[] = []
-    for await (const listed of await select(context)) {
-      if (keys.size + failures.length >= limit) break
+    /** False when there are enough. */
+    const take = (listed: unknown): boolean => {
+      if (keys.size + failures.length >= limit) return false
       try {
         keys.add(toKey(task.key, listed as KeyLike))
       } catch (error) {
         failures.push(toFailure(error))
       }
+      return true
     }
-    return { keys: [...keys], failures }
+    const selected = await select(context)
+    if (Symbol.iterator in selected) {
+      // `for await` would wait a turn for each key of a list, too.
+      for (const listed of selected) if (!take(listed)) break
+    } else for await (const listed of selected) if (!take(listed)) break
+    return { keys: [...keys], failures, distinct: keys }
   })()
   try {
     const listed = await bounded(listing, {

@@ -21,9 +21,11 @@ export class FunctionOrigin implements Origin {
     if (work.kind !== 'keys') throw new TypeError(`A load function reads keys by name (task '${this.#task.name}')`)
     const keys = [...work.keys]
     const abort = new AbortController()
-    const context = Object.assign(userContext(this.#client, params, AbortSignal.any([signal, abort.signal])), {
-      ids: idsOf(this.#task, keys),
-    })
+    const signals = AbortSignal.any([signal, abort.signal])
+    const context = userContext(this.#client, params, signals) as Parameters<LoadTask['load']>[1]
+    // Parsed when first asked for: many functions go by the keys alone.
+    let ids: Record<string, string>[] | undefined
+    Object.defineProperty(context, 'ids', { enumerable: true, get: () => (ids ??= idsOf(this.#task, keys)) })
     let values: unknown
     try {
       const loading = (async () => await this.#task.load(keys, context))()

@@ -55,11 +55,12 @@ export class HttpOrigin implements Origin {
   async #get(key: string, { timeoutMs, signal, traceId }: ReadOptions): Promise<unknown> {
     const task = this.#task
     const url = expand(task.url, task.key.match(key) ?? {})
+    const shown = redact(url)
     const abort = new AbortController()
     const request = (async () => {
       const response = await this.#fetch(url, {
         method: task.method,
-        headers: { accept: 'application/json', traceparent: traceparent(traceId), ...task.headers },
+        headers: headersOf(task, traceId),
         signal: AbortSignal.any([signal, abort.signal]),
       })
       if (response.status === 404 || response.status === 410 || response.status === 204) {
@@ -68,19 +69,20 @@ export class HttpOrigin implements Origin {
       }
       if (!response.ok) {
         await response.body?.cancel()
-        throw new PrewarmError('ORIGIN_FAILED', `${url} answered ${response.status}`, {
+        throw new PrewarmError('ORIGIN_FAILED', `${shown} answered ${response.status}`, {
           detail: String(response.status),
         })
       }
-      const text = await boundedText(response, task.maxBytes, url)
-      return task.value === 'string' ? text : pointAt(parseJson(text, url), task.pointer, url)
+      const text = await boundedText(response, task.maxBytes, shown)
+      const isPlain = task.value === 'string' && task.pointer === ''
+      return isPlain ? text : pointAt(parseJson(text, shown), task.pointer, shown)
     })()
     try {
-      return await bounded(request, { timeoutMs, signal, what: `GET ${url}`, cancel: () => abort.abort() })
+      return await bounded(request, { timeoutMs, signal, what: `${task.method} ${shown}`, cancel: () => abort.abort() })
     } catch (error) {
       if (error instanceof PrewarmError) throw error
       const message = redact(error instanceof Error ? error.message : String(error))
-      throw new PrewarmError('ORIGIN_UNREACHABLE', `Cannot reach ${url}: ${message}`, { cause: error })
+      throw new PrewarmError('ORIGIN_UNREACHABLE', `Cannot reach ${shown}: ${message}`, { cause: error })
     }
   }
 
@@ -90,6 +92,13 @@ export class HttpOrigin implements Origin {
 /** https://www.w3.org/TR/trace-context/ ; the span id is the trace's first half, as every request is a leaf. */
 function traceparent(traceId: string): string {
   return `00-${traceId}-${traceId.slice(0, 16)}-01`
+}
+
+/** The task's own headers win, in whatever case they are written. */
+function headersOf(task: HttpTask, traceId: string): Headers {
+  const headers = new Headers({ accept: 'application/json', traceparent: traceparent(traceId) })
+  for (const [name, value] of Object.entries(task.headers)) headers.set(name, value)
+  return headers
 }
 
 function expand(url: string, ids: Readonly<Record<string, string>>): string {

@@ -25,16 +25,19 @@ export function keyedResult(
 
 function keyedRecord(task: KeyedTask, key: string, value: unknown): SourceRecord {
   const { version } = task
-  const picked = typeof value === 'object' && task.columns !== undefined ? pick(value as object, task.columns) : value
+  const picked = pick(task, value)
   if (version === undefined) return { key, value: picked }
   const given = typeof version === 'function' ? version(value) : (value as Record<string, unknown>)[version]
   return { key, value: picked, version: versionText(given) }
 }
 
-function pick(value: object, names: readonly string[]): object {
-  return Object.fromEntries(
-    names.filter((name) => name in value).map((name) => [name, (value as Record<string, unknown>)[name]]),
-  )
+/** The wanted part of a value: one column, some fields, or all of it. */
+function pick({ value: form, columns }: KeyedTask, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  const fields = value as Record<string, unknown>
+  if (typeof form === 'object') return fields[form.column]
+  if (columns === undefined) return value
+  return Object.fromEntries(columns.filter((name) => name in fields).map((name) => [name, fields[name]]))
 }
 
 function noValue(key: string): ReadFailure {

@@ -64,6 +64,11 @@ export class SqlOrigin implements Origin {
     if (stream === undefined) return
     stream.left = 0
     await stream.cursor.close()
+    // Remembered for a while, for pages still on their way: they must not open it again.
+    for (const [old, { left }] of this.#streams) {
+      if (this.#streams.size <= MAX_REMEMBERED) break
+      if (left <= 0) this.#streams.delete(old)
+    }
   }
 
   async close(): Promise<void> {
@@ -71,6 +76,9 @@ export class SqlOrigin implements Origin {
     this.#streams.clear()
   }
 }
+
+/** Ended streams that are remembered. */
+const MAX_REMEMBERED = 100
 
 interface Stream {
   cursor: RowCursor

@@ -58,7 +58,7 @@ export interface Store {
    * @throws {PrewarmError} `STORE_UNREACHABLE` after `timeoutMs`
    */
   connect(timeoutMs: number): Promise<void>
-  /** Writes a batch in one pipeline. Never throws: what went wrong stands beside the key it happened to. */
+  /** Writes a batch, whose keys are distinct, in one pipeline. Never throws: what went wrong stands beside the key it happened to. */
   write(entries: readonly Entry[], options: WriteOptions): Promise<WriteResult>
   /** ms to live of each key; -1: no expiry, -2: not there. */
   ttlsMs(keys: readonly string[]): Promise<number[]>

@@ -8,7 +8,9 @@ import type { Entry } from './types.ts'
  *
  * KEYS: the keys; with a version kept beside the value, as many version keys; then one scratch key.
  * ARGV: mode, type, where the version is kept ('none', 'field', 'json', 'beside'), its field; then for each entry
- *       TTL in ms, [version], and either the value or the number of fields-and-values and these.
+ *       TTL in ms, [version], and the value; for type 'hash' the number of fields-and-values and these; for type 'rows',
+ *       hashes that all have the same fields, only their values: the number of fields and their names stand once, before
+ *       the first entry.
  *
  * A hash that replaces something is built under the scratch key and renamed, so that a write refused for lack of
  * memory leaves the old value whole. (DEL first would also switch Redis' own memory check off for the script's rest.)
@@ -19,8 +21,16 @@ local mode, kind, where, field = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local beside = where == 'beside'
 local count = beside and (#KEYS - 1) / 2 or #KEYS - 1
 local scratch = KEYS[#KEYS]
+local is_hash = kind ~= 'string'
 local out, errors, at = {}, {}, 5
 local _
+
+local fields, row = 0, nil
+if kind == 'rows' then
+  fields, row = tonumber(ARGV[5]), {}
+  for n = 1, fields do row[2 * n - 1] = ARGV[5 + n] end
+  at = 6 + fields
+end
 
 local function days(y, m, d)
   if m <= 2 then y = y - 1 end
@@ -51,10 +61,14 @@ local function newer(a, b)
   return a > b
 end
 
+local pcall_redis = redis.pcall
 local function call(...)
-  local reply = redis.pcall(...)
+  local reply = pcall_redis(...)
   if type(reply) == 'table' and reply.err then return nil, reply.err end
   return reply
+end
+local function fault(reply)
+  return type(reply) == 'table' and reply.err or nil
 end
 
 local function stored(key, beside_key)
@@ -67,25 +81,32 @@ local function stored(key, beside_key)
 end
 
 local function write_hash(target, ttl, first, last)
-  for from = first, last, 1000 do
-    local _, err = call('HSET', target, unpack(ARGV, from, math.min(from + 999, last)))
+  if row then
+    for n = 1, fields do row[2 * n] = ARGV[first + n - 1] end
+    local err = fault(pcall_redis('HSET', target, unpack(row)))
     if err then return err end
+  else
+    for from = first, last, 1000 do
+      local err = fault(pcall_redis('HSET', target, unpack(ARGV, from, math.min(from + 999, last))))
+      if err then return err end
+    end
   end
-  local _, err = call('PEXPIRE', target, ttl)
-  return err
+  return fault(pcall_redis('PEXPIRE', target, ttl))
 end
+
+-- One look at all keys: a cold store, the usual case, then needs none at each.
+local any = (mode ~= 'overwrite' or is_hash) and (call('EXISTS', unpack(KEYS, 1, count)) or 1) > 0
 
 for i = 1, count do
   local key, ttl, mine, err = KEYS[i], ARGV[at], nil, nil
   at = at + 1
   if where ~= 'none' then mine = ARGV[at]; at = at + 1 end
   local first, last = at, at
-  if kind == 'hash' then first = at + 1; last = at + tonumber(ARGV[at]) end
+  if row then last = at + fields - 1 elseif is_hash then first = at + 1; last = at + tonumber(ARGV[at]) end
   at = last + 1
 
   local letter = 'w'
-  local there = nil
-  if mode ~= 'overwrite' or kind == 'hash' then there = call('EXISTS', key) == 1 end
+  local there = any and call('EXISTS', key) == 1
   if there and mode == 'add' then
     letter = 'p'
   elseif there and mode == 'newer' then
@@ -94,8 +115,8 @@ for i = 1, count do
   end
 
   if letter == 'w' then
-    if kind ~= 'hash' then
-      _, err = call('SET', key, ARGV[first], 'PX', ttl)
+    if not is_hash then
+      err = fault(pcall_redis('SET', key, ARGV[first], 'PX', ttl))
     elseif there then
       err = write_hash(scratch, ttl, first, last)
       if err then call('DEL', scratch) else _, err = call('RENAME', scratch, key) end
@@ -156,20 +177,39 @@ function sizeOf({ encoded }: Entry): number {
 export function scriptArgs(chunk: Chunk, mode: WriteMode, place: VersionPlace, field: string): string[] {
   const { entries } = chunk
   const type = entries[0]?.encoded.type ?? 'string'
+  const names = type === 'hash' ? commonFields(entries) : null
   const keys = entries.map((entry) => entry.key)
   if (place === 'beside') for (const { key } of entries) keys.push(versionKey(key))
   keys.push(SCRATCH_KEY)
-  const args = [String(keys.length), ...keys, mode, type, place, field]
+  const args = [String(keys.length), ...keys, mode, names === null ? type : 'rows', place, field]
+  if (names !== null) args.push(String(names.length), ...names)
   for (const { ttlMs, version, encoded } of entries) {
     args.push(String(ttlMs))
     if (place !== 'none') args.push(version ?? '0')
     if (encoded.type === 'string') args.push(encoded.value)
+    else if (names !== null)
+      for (let at = 1; at < encoded.fields.length; at += 2) args.push(encoded.fields[at] as string)
     else {
       args.push(String(encoded.fields.length))
       for (const part of encoded.fields) args.push(part)
     }
   }
   return args
+}
+
+/** What Lua can unpack at once is bounded. */
+const MAX_COMMON_FIELDS = 500
+
+/** The fields' names, if every hash has the same ones in the same order: rows of one query without a null do. */
+function commonFields(entries: readonly Entry[]): string[] | null {
+  const first = entries[0]?.encoded
+  if (first?.type !== 'hash' || first.fields.length > 2 * MAX_COMMON_FIELDS) return null
+  const names = first.fields.filter((_, index) => index % 2 === 0)
+  for (const { encoded } of entries) {
+    if (encoded.type !== 'hash' || encoded.fields.length !== 2 * names.length) return null
+    for (let at = 0; at < names.length; at++) if (encoded.fields[2 * at] !== names[at]) return null
+  }
+  return names
 }
 
 const SCRATCH_KEY = 'prewarm:scratch'

@@ -28,8 +28,12 @@ describe('a Postgres server', () => {
   after(() => servers.stop(), TIMEOUT)
 
   /** A job that has begun to write. */
-  const begun = async (task: string, workers: number, urls = servers.urls, redis = servers.redis) => {
-    const result = runJob({ file: FILE, workers, ...urls }, { tasks: [task], batchDelayMs: 30 })
+  const begun = async (
+    task: string,
+    workers: number,
+    { urls = servers.urls, redis = servers.redis, batchDelayMs = 30 } = {},
+  ) => {
+    const result = runJob({ file: FILE, workers, ...urls }, { tasks: [task], batchDelayMs })
     await until(async () => (await redis.dbsize()) > 300)
     return { result }
   }
@@ -60,7 +64,7 @@ describe('a Postgres server', () => {
     const begin = async ({ task, workers }: (typeof jobs)[number], at: number) => {
       const urls = { redisUrl: `${servers.urls.redisUrl}/${at + 1}`, databaseUrl: doomed.url }
       const redis = connect(urls.redisUrl)
-      return { task, redis, ...(await begun(task, workers, urls, redis)) }
+      return { task, redis, ...(await begun(task, workers, { urls, redis, batchDelayMs: 100 })) }
     }
     const running = await Promise.all(jobs.map(begin))
     await doomed.stop()

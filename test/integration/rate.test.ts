@@ -1,7 +1,7 @@
-import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
+import { after, before, describe, it } from 'node:test'
 import { assert, assertEquals } from '@std/assert'
 import { assertAccounted, numbered } from '../support/accounted.ts'
-import { type CountingOrigin, startCountingOrigin } from '../support/counting-origin.ts'
+import { startCountingOrigin } from '../support/counting-origin.ts'
 import { type RedisServer, startRedisServer } from '../support/servers.ts'
 import { configFile, connect, runJob } from '../support/warming.ts'
 
@@ -10,74 +10,81 @@ const RPS = 50
 const MOST_IN_A_SECOND = RPS * 1.2 + 10
 const holds = (key: string) => JSON.stringify({ path: `/${key.slice(2)}` })
 
+type Answer = Parameters<typeof startCountingOrigin>[0]
+interface Run {
+  workers: number
+  count: number
+  tasks?: number
+  most: number
+  answer: () => Answer
+  more?: string
+}
+
 describe('an HTTP origin', () => {
   let server: RedisServer
-  let redis: ReturnType<typeof connect>
-  let origin: CountingOrigin
   before(async () => {
     server = await startRedisServer()
-    redis = connect(server.url)
   }, TIMEOUT)
-  beforeEach(() => redis.flushall(), TIMEOUT)
-  afterEach(() => origin.stop(), TIMEOUT)
-  after(async () => {
-    redis.disconnect()
-    await server.stop()
-  }, TIMEOUT)
+  after(() => server.stop(), TIMEOUT)
 
-  const warm = (workers: number, count: number, settings: string, more = '', tasks = 1) => {
-    const names = Array.from({ length: tasks }, (_, at) => `t${at}`)
-    const each = names.map(
-      (name, at) => `${name}: http({ key: 'k:{id}', url: '${origin.url}/{id}', timeoutMs: '5s', ${more}
-        select: () => Array.from({ length: ${count / tasks} }, (_, n) => ${(count / tasks) * at + 1} + n) })`,
-    )
-    const file = configFile(`maxOriginRps: ${RPS}, backoffBaseMs: 10, ${settings} tasks: { ${each.join(',\n')} }`)
-    return runJob({ file, workers, redisUrl: server.url })
+  /** Warms `count` keys from an origin of its own, into database `at`, and checks its rate. */
+  const warm = async ({ workers, count, tasks = 1, most, answer, more = '' }: Run, at = 0) => {
+    const origin = await startCountingOrigin(answer())
+    const redisUrl = `${server.url}/${at}`
+    const redis = connect(redisUrl)
+    try {
+      await redis.flushdb()
+      const each = Array.from(
+        { length: tasks },
+        (_, task) => `t${task}: http({ key: 'k:{id}', url: '${origin.url}/{id}', timeoutMs: '5s', ${more}
+          select: () => Array.from({ length: ${count / tasks} }, (_, n) => ${(count / tasks) * task + 1} + n) })`,
+      )
+      const settings = `maxOriginRps: ${RPS}, concurrentWarmers: ${most}, backoffBaseMs: 10`
+      const file = configFile(`${settings}, tasks: { ${each.join(',\n')} }`)
+      const result = await runJob({ file, workers, redisUrl })
+      await assertAccounted(result, redis, numbered('k', count), { holds })
+      assertEquals(result.status, 'success')
+      const busiest = origin.busiestSecond()
+      assert(busiest <= MOST_IN_A_SECOND, `${busiest} requests within a second, ${workers} workers`)
+      assert(origin.mostOpen <= most, `${origin.mostOpen} requests at once, ${most} allowed, ${workers} workers`)
+      return { requests: origin.cameMs.length, told: result.tasks[0]?.originRequests }
+    } finally {
+      redis.disconnect()
+      await origin.stop()
+    }
   }
-  const assertHeld = (most: number) => {
-    const busiest = origin.busiestSecond()
-    assert(busiest <= MOST_IN_A_SECOND, `${busiest} requests within a second`)
-    assert(origin.mostOpen <= most, `${origin.mostOpen} requests at once, ${most} allowed`)
-  }
+  /** By workers and inline, at the same time. */
+  const both = (run: Omit<Run, 'workers'>) => Promise.all([2, 0].map((workers, at) => warm({ ...run, workers }, at)))
 
-  for (const workers of [2, 0]) {
-    const where = workers === 0 ? 'inline' : `${workers} workers`
+  it('gets no more requests a second, nor at once, than it may', TIMEOUT, async () => {
+    const answer = () => () => ({ delayMs: 60 })
+    for (const { requests } of await both({ count: 150, tasks: 3, most: 4, answer })) assertEquals(requests, 150)
+  })
 
-    it(`gets no more requests a second, nor at once, than it may (${where})`, TIMEOUT, async () => {
-      origin = await startCountingOrigin(() => ({ delayMs: 60 }))
-      const result = await warm(workers, 150, 'concurrentWarmers: 4,', '', 3)
-      await assertAccounted(result, redis, numbered('k', 150), { holds })
-      assertEquals([result.status, origin.cameMs.length], ['success', 150])
-      assertHeld(4)
-    })
+  it('that refuses (503) gets its retries at the same rate', TIMEOUT, async () => {
+    const answer =
+      (): Answer =>
+      ({ times }) => ({ status: times <= 2 ? 503 : 200 })
+    // Told are the requests and the listing of keys.
+    for (const one of await both({ count: 60, most: 10, answer })) assertEquals(one, { requests: 180, told: 181 })
+  })
 
-    it(`that refuses (503) gets its retries at the same rate (${where})`, TIMEOUT, async () => {
-      origin = await startCountingOrigin(({ times }) => ({ status: times <= 2 ? 503 : 200 }))
-      const result = await warm(workers, 60, 'concurrentWarmers: 10,')
-      await assertAccounted(result, redis, numbered('k', 60), { holds })
-      assertEquals([result.status, origin.cameMs.length], ['success', 180])
-      assertEquals(result.tasks[0]?.originRequests, 181, 'the requests and the listing of keys')
-      assertHeld(10)
-    })
-
-    it(`that is slow for a while is not overrun when it recovers (${where})`, TIMEOUT, async () => {
+  it('that is slow for a while is not overrun when it recovers', TIMEOUT, async () => {
+    const answer = () => {
       let beganMs: number | undefined
-      origin = await startCountingOrigin(() => {
+      return () => {
         beganMs ??= Date.now()
         return { delayMs: Date.now() - beganMs < 2500 ? 1000 : 0 }
-      })
-      const result = await warm(workers, 150, 'concurrentWarmers: 10,')
-      await assertAccounted(result, redis, numbered('k', 150), { holds })
-      assertEquals([result.status, origin.cameMs.length], ['success', 150])
-      assertHeld(10)
-    })
-  }
+      }
+    }
+    for (const { requests } of await both({ count: 150, most: 10, answer })) assertEquals(requests, 150)
+  })
 
   it('whose task asks for large batches is kept to the same rate', TIMEOUT, async () => {
-    origin = await startCountingOrigin(({ n }) => ({ delayMs: n < 20 ? 400 : 0 }))
-    const result = await warm(0, 150, 'concurrentWarmers: 20,', 'batchSize: 100,')
-    await assertAccounted(result, redis, numbered('k', 150), { holds })
-    assertEquals([result.status, origin.cameMs.length], ['success', 150])
-    assertHeld(20)
+    const answer =
+      (): Answer =>
+      ({ n }) => ({ delayMs: n < 20 ? 400 : 0 })
+    for (const { requests } of await both({ count: 150, most: 20, answer, more: 'batchSize: 100,' }))
+      assertEquals(requests, 150)
   })
 })

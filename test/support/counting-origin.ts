@@ -7,13 +7,10 @@ export interface CountingOrigin {
   readonly url: string
   /** When each request came, ms. */
   readonly cameMs: number[]
-  /** Requests by path. */
-  readonly paths: Map<string, number>
   /** Most requests that were open at once. */
   readonly mostOpen: number
   /** The largest number of requests that came within any second. */
   busiestSecond(): number
-  reset(): void
   stop(): Promise<void>
 }
 
@@ -21,8 +18,8 @@ export interface CountingOrigin {
 export async function startCountingOrigin(
   answer: (request: { n: number; path: string; times: number }) => { status?: number; delayMs?: number },
 ): Promise<CountingOrigin> {
-  let cameMs: number[] = []
-  let paths = new Map<string, number>()
+  const cameMs: number[] = []
+  const paths = new Map<string, number>()
   let open = 0
   let mostOpen = 0
   const server = createServer((request, response) => {
@@ -40,12 +37,7 @@ export async function startCountingOrigin(
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    get cameMs() {
-      return cameMs
-    },
-    get paths() {
-      return paths
-    },
+    cameMs,
     get mostOpen() {
       return mostOpen
     },
@@ -56,11 +48,6 @@ export async function startCountingOrigin(
         busiest = Math.max(busiest, last - first + 1)
       }
       return busiest
-    },
-    reset() {
-      cameMs = []
-      paths = new Map()
-      mostOpen = 0
     },
     async stop() {
       server.closeAllConnections()
