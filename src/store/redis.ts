@@ -2,11 +2,12 @@ import { Redis } from 'ioredis'
 import type { Clock } from '../clock.ts'
 import { PrewarmError } from '../errors.ts'
 import type { Outcome } from '../types.ts'
-import { isReply, mayPass, nothingDone, refused, unreachable } from './redis-errors.ts'
+import { chunkWriteFor } from './chunk-write.ts'
+import { unreachable } from './redis-errors.ts'
 import { runIdOf, statsOf } from './redis-info.ts'
-import { fail, isSame, record, unconfirmed, versionPlace } from './replies.ts'
+import { fail, isSame, unconfirmed } from './replies.ts'
 import type { Entry, Store, StoredValue, StoreStats, WriteOptions, WriteResult } from './types.ts'
-import { type Chunk, chunksOf, scriptArgs, WRITE_SCRIPT } from './write-script.ts'
+import { type Chunk, chunksOf, WRITE_SCRIPT } from './write-script.ts'
 
 export interface RedisOptions {
   /** `redis://` or `rediss://`. */
@@ -86,36 +87,21 @@ export class RedisStore implements Store {
   /** Sends every chunk in one pipeline and reads every reply; returns the chunks whose fate no reply told. */
   async #send(chunks: Chunk[], options: WriteOptions, deadlineMs: number, result: WriteResult): Promise<Unsure[]> {
     const session = this.#session
-    const place = versionPlace(chunks[0], options)
+    const write = chunkWriteFor(chunks[0], options)
     const pipeline = this.#redis.pipeline()
-    for (const chunk of chunks) {
-      const args = scriptArgs(chunk, options.mode, place, options.versionField ?? '')
-      pipeline.evalsha(this.#scriptSha as string, args as never, undefined as never)
-    }
+    for (const chunk of chunks) write.add(pipeline, chunk, options, this.#scriptSha as string)
     const stalled = this.#clock.after(Math.max(1, deadlineMs - this.#clock.nowMs()), () => this.#cut())
-    let replies: [Error | null, unknown][] | null
-    try {
-      replies = await pipeline.exec()
-    } catch {
-      replies = null
-    } finally {
-      stalled()
-    }
+    const replies = await pipeline.exec().catch(() => null)
+    stalled()
     const unsure: Unsure[] = []
     const again: Chunk[] = []
-    for (const [index, chunk] of chunks.entries()) {
-      const [error, reply] = replies?.[index] ?? [new Error('no reply'), null]
-      if (error === null) record(chunk, reply, result)
-      else if (isReply(error) && error.message.startsWith('NOSCRIPT') && this.#clock.nowMs() < deadlineMs)
-        again.push(chunk)
-      else if (isReply(error) && nothingDone(error.message)) {
-        for (const [at, entry] of chunk.entries.entries()) {
-          fail(result, chunk.first + at, 'failed', {
-            failure: refused(error.message, entry.key),
-            retryable: mayPass(error.message),
-          })
-        }
-      } else unsure.push({ chunk, session })
+    let at = 0
+    for (const chunk of chunks) {
+      const size = write.size(chunk)
+      const left = write.read(chunk, (replies ?? []).slice(at, at + size), result)
+      if (left === 'again') again.push(chunk)
+      else if (left !== null) unsure.push({ chunk: left, session })
+      at += size
     }
     if (again.length > 0) {
       // The server was told to forget its scripts: nothing was done, and this is no failure of the task's.

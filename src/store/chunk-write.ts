@@ -1,0 +1,70 @@
+import type { ChainableCommander } from 'ioredis'
+import { isReply, mayPass, nothingDone, refused } from './redis-errors.ts'
+import { fail, record, versionPlace } from './replies.ts'
+import type { WriteOptions, WriteResult } from './types.ts'
+import { type Chunk, scriptArgs } from './write-script.ts'
+
+/** One reply of a pipeline, as ioredis gives it: an error or a value. */
+export type Reply = [Error | null, unknown]
+
+/** How a chunk is written: the commands it adds to the pipeline, and what their replies say. */
+export interface ChunkWrite {
+  /** Commands, and so replies, of a chunk. */
+  size(chunk: Chunk): number
+  add(pipeline: ChainableCommander, chunk: Chunk, options: WriteOptions, scriptSha: string): void
+  /** Notes each entry's outcome; returns what no reply told of, or `again` if the server asks for the script. */
+  read(chunk: Chunk, replies: readonly (Reply | undefined)[], result: WriteResult): Chunk | 'again' | null
+}
+
+/**
+ * Text without a version is a plain SET for each key: it costs Redis, which others wait for as well, two thirds of
+ * what the script does (the client three times as much; `bench/write.bench.ts`). Hashes and versions need the script.
+ */
+export function chunkWriteFor(chunk: Chunk | undefined, { mode }: WriteOptions): ChunkWrite {
+  return mode !== 'newer' && chunk?.entries[0]?.encoded.type === 'string' ? plainSets : scripted
+}
+
+const plainSets: ChunkWrite = {
+  size: (chunk) => chunk.entries.length,
+  add(pipeline, { entries }, { mode }) {
+    for (const { key, ttlMs, encoded } of entries) {
+      const { value } = encoded as { value: string }
+      if (mode === 'add') pipeline.set(key, value, 'PX', ttlMs, 'NX')
+      else pipeline.set(key, value, 'PX', ttlMs)
+    }
+  },
+  read({ first, entries }, replies, result) {
+    for (const [at, entry] of entries.entries()) {
+      const [error, reply] = replies[at] ?? NO_REPLY
+      if (error === null) result.outcomes[first + at] = reply === null ? 'skipped_present' : 'written'
+      else if (isReply(error)) {
+        const retryable = mayPass(error.message)
+        fail(result, first + at, 'failed', { failure: refused(error.message, entry.key), retryable })
+      } else return { first: first + at, entries: entries.slice(at) } // replies come in order: none after the first lost one
+    }
+    return null
+  },
+}
+
+const scripted: ChunkWrite = {
+  size: () => 1,
+  add(pipeline, chunk, options, scriptSha) {
+    const args = scriptArgs(chunk, options.mode, versionPlace(chunk, options), options.versionField ?? '')
+    pipeline.evalsha(scriptSha, args as never, undefined as never)
+  },
+  read(chunk, replies, result) {
+    const [error, reply] = replies[0] ?? NO_REPLY
+    if (error === null) record(chunk, reply, result)
+    else if (!isReply(error) || !nothingDone(error.message)) return chunk
+    else if (error.message.startsWith('NOSCRIPT')) return 'again'
+    else {
+      for (const [at, { key }] of chunk.entries.entries()) {
+        const retryable = mayPass(error.message)
+        fail(result, chunk.first + at, 'failed', { failure: refused(error.message, key), retryable })
+      }
+    }
+    return null
+  },
+}
+
+const NO_REPLY: Reply = [new Error('no reply'), null]
