@@ -56,15 +56,19 @@ const pipeline = (entries: Entry[], isMulti: boolean) => async () => {
 /** Redis is left as the variant before left it, with all keys there, unless `cold`. */
 const variants: { name: string; run: () => Promise<void>; cold?: boolean; type: 'string' | 'hash' }[] = [
   { name: 'string: SET PX, a pipeline', type: 'string', run: pipeline(strings, false) },
-  { name: 'string: script, overwrite', type: 'string', run: write(strings, 'overwrite') },
-  { name: 'string: script, newer (version beside)', type: 'string', run: write(strings, 'newer') },
-  { name: 'string: script, add (all there)', type: 'string', run: write(strings, 'add', null, 'skipped_present') },
+  { name: 'string: prewarm, overwrite (plain SET)', type: 'string', run: write(strings, 'overwrite') },
+  { name: 'string: prewarm, newer (script) (version beside)', type: 'string', run: write(strings, 'newer') },
+  {
+    name: 'string: prewarm, add (SET NX) (all there)',
+    type: 'string',
+    run: write(strings, 'add', null, 'skipped_present'),
+  },
   { name: 'hash: DEL HSET PEXPIRE, a pipeline, not atomic', type: 'hash', run: pipeline(hashes, false) },
   { name: 'hash: MULTI DEL HSET PEXPIRE EXEC, a pipeline', type: 'hash', run: pipeline(hashes, true) },
-  { name: 'hash: script, overwrite (all there)', type: 'hash', run: write(hashes, 'overwrite') },
-  { name: 'hash: script, overwrite (none there)', type: 'hash', cold: true, run: write(hashes, 'overwrite') },
-  { name: 'hash: script, newer (version in a field)', type: 'hash', run: write(hashes, 'newer', 'version') },
-  { name: 'hash: script, add (all there)', type: 'hash', run: write(hashes, 'add', null, 'skipped_present') },
+  { name: 'hash: prewarm (script), overwrite (all there)', type: 'hash', run: write(hashes, 'overwrite') },
+  { name: 'hash: prewarm (script), overwrite (none there)', type: 'hash', cold: true, run: write(hashes, 'overwrite') },
+  { name: 'hash: prewarm (script), newer (version in a field)', type: 'hash', run: write(hashes, 'newer', 'version') },
+  { name: 'hash: prewarm (script), add (all there)', type: 'hash', run: write(hashes, 'add', null, 'skipped_present') },
 ]
 
 async function expectBatch({ name, type }: (typeof variants)[number]) {

@@ -2,9 +2,9 @@ import type { WriteMode } from '../types.ts'
 import type { Entry } from './types.ts'
 
 /**
- * The one function that writes: a chunk of entries in, a letter for each out (w written, p present, n newer, f failed).
+ * Writes a chunk of entries: a letter for each comes out (w written, p present, n newer, f failed).
  * In a script because a reader then never sees half a hash, `newer` compares and writes in one step, and one command
- * a chunk costs the client a third of the CPU of one command a key (`bench/write.bench.ts`).
+ * a chunk costs the client a fifth of the CPU of three commands a hash (`bench/write.bench.ts`).
  *
  * KEYS: the keys; with a version kept beside the value, as many version keys; then one scratch key.
  * ARGV: mode, type, where the version is kept ('none', 'field', 'json', 'beside'), its field; then for each entry

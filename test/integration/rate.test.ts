@@ -57,7 +57,7 @@ describe('an HTTP origin', () => {
   const both = (run: Omit<Run, 'workers'>) => Promise.all([2, 0].map((workers, at) => warm({ ...run, workers }, at)))
 
   it('gets no more requests a second, nor at once, than it may', TIMEOUT, async () => {
-    const answer = () => () => ({ delayMs: 60 })
+    const answer = () => () => ({ delayMs: 20 })
     for (const { requests } of await both({ count: 150, tasks: 3, most: 4, answer })) assertEquals(requests, 150)
   })
 
