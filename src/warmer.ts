@@ -38,6 +38,8 @@ export interface WarmerParts {
 const STORE_TIMEOUT_MS = 5000
 /** How long the next task waits for the plan of the one before it, ms. */
 const PLAN_HEAD_START_MS = 1000
+/** How long the end of a job waits to hear what of its sample is still in the store, ms. */
+const SAMPLE_TIMEOUT_MS = 1000
 /** What stop() and a cancelled job leave workers to finish what they are writing, ms. */
 const STOP_TIMEOUT_MS = 1500
 
@@ -192,7 +194,7 @@ export class Warmer {
     signal: AbortSignal,
     stop: (failure: Failure) => void,
   ): Promise<JobResult> {
-    const { clock, random, store } = this.#parts
+    const { clock, random } = this.#parts
     const { settings } = this.config
     const timeoutMs = request.timeoutMs ?? settings.jobTimeoutMs
     const overdue = { code: 'JOB_TIMEOUT', message: `The job took longer than ${timeoutMs} ms` } as const
@@ -238,7 +240,7 @@ export class Warmer {
       takeBackTimeout()
       for (const lane of job.lanes) this.#planner.release(lane)
     }
-    const result = job.end(await presentShare(store, job.sample))
+    const result = job.end(await this.#presentShare(job))
     log.info('job {jobId} ended: {status}, {written} of {planned} keys written', {
       jobId: job.id,
       traceId: job.traceId,
@@ -246,6 +248,16 @@ export class Warmer {
       ...result.keys,
     })
     return result
+  }
+
+  /** A store that does not answer holds no job up: 1, as nothing can be told. */
+  async #presentShare(job: Job): Promise<number> {
+    const { clock, store } = this.#parts
+    const timeout = new AbortController()
+    const waited = clock.sleep(SAMPLE_TIMEOUT_MS, timeout.signal).then(() => 1)
+    const share = await Promise.race([presentShare(store, job.sample), waited])
+    timeout.abort()
+    return share
   }
 
   /** Plans one lane and hands it to the dispatcher; a lane that can't be planned has failed, the others go on. */

@@ -88,7 +88,8 @@ async function planRanges(task: SqlTask, client: SqlClient, options: PlanOptions
   if (rows.length === 0) return { kind: 'ranges', ranges: [wholeRange(0, count)], total: 0 }
   const total = Math.min(Number(rows[0]?.[0]), count ?? Number.POSITIVE_INFINITY)
   const nulls = Number(rows[0]?.[1])
-  const boundaries = rows.map((row) => row.slice(2, -1) as string[])
+  const boundaries = rows.map((row) => row.slice(2, -2) as string[])
+  const before = rows.map((row) => Number(row.at(-1)))
   // A row whose order key is null lies in no range; many rows with one order key would make a range too large.
   const largest = longestRun(boundaries)
   if (nulls > 0 || largest > 4) return planStream(task, client, options)
@@ -97,8 +98,9 @@ async function planRanges(task: SqlTask, client: SqlClient, options: PlanOptions
   for (let at = 0; at < boundaries.length && left > 0; ) {
     let next = at + 1
     while (next < boundaries.length && isSame(boundaries[next], boundaries[at])) next++
-    const rowsHere = Math.min((next - at) * batchSize, left)
-    const isCut = count !== null && left <= (next - at) * batchSize
+    const rowsThere = (before[next] ?? Number(rows[0]?.[0])) - (before[at] as number)
+    const rowsHere = Math.min(rowsThere, left)
+    const isCut = count !== null && left <= rowsThere
     ranges.push({
       range: {
         from: at === 0 ? null : (boundaries[at] as string[]),

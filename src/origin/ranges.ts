@@ -3,9 +3,10 @@ import type { Params } from '../types.ts'
 import type { Statement } from './sql-client.ts'
 import type { RowRange } from './types.ts'
 
-/** The task's query as it stands. */
+/** The task's query as it stands; with an order key that can't split it, in that order, so that the first rows are the hottest. */
 export function streamStatement(task: SqlTask, params: Readonly<Params>): Statement {
-  return wrap(task, params, '', '')
+  if (task.orderBy.length === 0) return wrap(task, params, '', '')
+  return wrap(task, params, 'select q.* from (', `) q${orderClause(task)}`)
 }
 
 /** How many rows the task's query gives now. One column, `n`. */
@@ -29,7 +30,8 @@ export function sampleStatement(task: SqlTask, params: Readonly<Params>, rows: n
 }
 
 /**
- * The order key of every `pageRows`-th row, with `total` (all rows) and `nulls` (rows without a full order key):
+ * The order key of every `pageRows`-th row, with `total` (all rows), `nulls` (rows without a full order key) and, last,
+ * `before` (rows that come before all of this order key):
  * the boundaries of ranges that together cover every row, also rows that appear later. Postgres itself quotes them, as
  * literals that take the type of the column they are compared with: no driver's idea of a type comes between.
  */
@@ -41,7 +43,7 @@ export function boundariesStatement(task: SqlTask, params: Readonly<Params>, pag
     task,
     params,
     `select r.* from (select count(*) over () as total, count(*) filter (where ${isNull}) over () as nulls, ${keys}, ` +
-      `row_number() over (${orderClause(task)}) as row from (`,
+      `row_number() over (${orderClause(task)}) as row, rank() over (${orderClause(task)}) - 1 as before from (`,
     `) q) r where (r.row - 1) % ${pageRows} = 0 order by r.row`,
   )
 }

@@ -17,7 +17,7 @@ const FILE = configFile(`maxOriginRps: 100000, backoffBaseMs: 10, tasks: {
   string3: load({ key: 'k:{id}', value: 'string', retries: 3, ${select}, load: (keys) => keys.map(() => 'ours') }),
   hash0: load({ key: 'k:{id}', value: 'hash', retries: 0, ${select}, load: (keys) => keys.map(() => ({ of: 'ours' })) }),
   hash3: load({ key: 'k:{id}', value: 'hash', retries: 3, ${select}, load: (keys) => keys.map(() => ({ of: 'ours' })) }) }`)
-const ENCODED: Record<string, Encoded> = {
+const ENCODED: Record<'string' | 'hash', Encoded> = {
   string: { type: 'string', value: 'x' },
   hash: { type: 'hash', fields: ['f', 'x'] },
 }

@@ -56,9 +56,14 @@ describe('an HTTP origin', () => {
   /** By workers and inline, at the same time. */
   const both = (run: Omit<Run, 'workers'>) => Promise.all([2, 0].map((workers, at) => warm({ ...run, workers }, at)))
 
-  it('gets no more requests a second, nor at once, than it may', TIMEOUT, async () => {
+  it('gets no more requests a second than it may', TIMEOUT, async () => {
     const answer = () => () => ({ delayMs: 20 })
     for (const { requests } of await both({ count: 150, tasks: 3, most: 4, answer })) assertEquals(requests, 150)
+  })
+
+  it('gets no more requests at once than it may, also where workers have more slots', TIMEOUT, async () => {
+    const answer = () => () => ({ delayMs: 150 })
+    for (const { requests } of await both({ count: 48, tasks: 2, most: 3, answer })) assertEquals(requests, 48)
   })
 
   it('that refuses (503) gets its retries at the same rate', TIMEOUT, async () => {
