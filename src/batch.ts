@@ -126,8 +126,13 @@ async function write(
     const again: Entry[] = []
     for (const [index, entry] of left.entries()) {
       const failed = failures.get(index)
-      if (failed?.retryable && mayRetry) again.push(entry)
-      else {
+      // `add` and `newer` look again before they write, so their own value may be tried once more.
+      const mayWriteAgain = failed?.retryable || (failed?.needsFreshRead && task.mode !== 'overwrite')
+      if (mayWriteAgain && mayRetry) again.push(entry)
+      else if (failed?.needsFreshRead && task.kind !== 'sql') {
+        report.retryKeys.push(entry.key)
+        report.firstError ??= failed.failure
+      } else {
         count(report, outcomes[index] as Outcome, failed?.failure)
         if (failed === undefined && report.sample.length < SAMPLE) report.sample.push(entry.key)
       }

@@ -199,7 +199,20 @@ export class Dispatcher {
   }
 }
 
-/** What the breaker counts: an origin that is away or too slow. A wrong query is not the origin's fault. */
+/**
+ * What the breaker counts: an origin that is away, too slow, or asks for patience. A wrong query is not the origin's fault.
+ * An HTTP batch ends as done even if every request of it failed.
+ */
 function isOriginDown(end: BatchEnd): boolean {
-  return end.status === 'failed' && (end.failure.code === 'ORIGIN_UNREACHABLE' || end.failure.code === 'ORIGIN_TIMEOUT')
+  const failure = failureOf(end)
+  if (failure === null) return false
+  if (failure.code === 'ORIGIN_UNREACHABLE' || failure.code === 'ORIGIN_TIMEOUT') return true
+  return failure.code === 'ORIGIN_FAILED' && /^(429|5\d\d)$/.test(failure.detail ?? '')
+}
+
+function failureOf(end: BatchEnd): Failure | null {
+  if (end.status === 'failed') return end.failure
+  if (end.status === 'lost') return null
+  const { retryKeys, keys, firstError } = end.report
+  return retryKeys.length > 0 && keys.planned === 0 ? firstError : null
 }

@@ -36,10 +36,8 @@ export interface WarmerParts {
 
 /** Bound on the writing of one batch, ms. */
 const STORE_TIMEOUT_MS = 5000
-/** How long the next task waits for the plan of the one before it, ms. */
-const PLAN_HEAD_START_MS = 1000
-/** How long the end of a job waits to hear what of its sample is still in the store, ms. */
-const SAMPLE_TIMEOUT_MS = 1000
+/** How long the next task waits for the plan of the one before it, and a job's end for the store to answer, ms. */
+const PATIENCE_MS = 1000
 /** What stop() and a cancelled job leave workers to finish what they are writing, ms. */
 const STOP_TIMEOUT_MS = 1500
 
@@ -100,7 +98,11 @@ export class Warmer {
     this.#started ??= (async () => {
       await this.#parts.store.connect(5000)
       await this.#parts.pool.start()
-    })()
+    })().catch((error) => {
+      // What was away may be back when it is asked for again.
+      this.#started = undefined
+      throw error
+    })
     return this.#started
   }
 
@@ -230,7 +232,7 @@ export class Warmer {
       for (const lane of job.lanes) {
         // In order of priority; one that hangs does not hold up the others for long.
         const opened = this.#open(lane, job, request.count ?? null, signal, onChange)
-        await Promise.race([opened, clock.sleep(PLAN_HEAD_START_MS, signal)])
+        await Promise.race([opened, clock.sleep(PATIENCE_MS, signal)])
       }
       onChange()
       await ended
@@ -254,7 +256,7 @@ export class Warmer {
   async #presentShare(job: Job): Promise<number> {
     const { clock, store } = this.#parts
     const timeout = new AbortController()
-    const waited = clock.sleep(SAMPLE_TIMEOUT_MS, timeout.signal).then(() => 1)
+    const waited = clock.sleep(PATIENCE_MS, timeout.signal).then(() => 1)
     const share = await Promise.race([presentShare(store, job.sample), waited])
     timeout.abort()
     return share
@@ -265,7 +267,8 @@ export class Warmer {
     if (job.stoppedBy !== null) return lane.stop(job.stoppedBy)
     try {
       lane.open(await this.#planner.plan(lane, count, signal))
-      this.#dispatcher.add({ lane, traceId: job.traceId, onChange })
+      if (lane.isEnded) onChange()
+      else this.#dispatcher.add({ lane, traceId: job.traceId, onChange })
     } catch (error) {
       const failure = toFailure(error)
       log.warn('task {task} has no plan: {message}', { task: lane.task.name, traceId: job.traceId, ...failure })

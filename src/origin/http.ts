@@ -55,7 +55,8 @@ export class HttpOrigin implements Origin {
   async #get(key: string, { timeoutMs, signal, traceId }: ReadOptions): Promise<unknown> {
     const task = this.#task
     const url = expand(task.url, task.key.match(key) ?? {})
-    const shown = redact(url)
+    // A query often holds a key of the API's.
+    const shown = redact(url).replace(/\?.*$/s, '?…')
     const abort = new AbortController()
     const request = (async () => {
       const response = await this.#fetch(url, {

@@ -16,6 +16,18 @@ export interface PostgresOptions {
 /** OIDs that postgres.js would parse; read as text instead. */
 const PARSED = [16, 17, 20, 21, 23, 26, 114, 700, 701, 1082, 1114, 1184, 3802]
 
+/** OIDs of arrays: read as text too, and written as Postgres' array literals. */
+const ARRAYS = [1000, 1005, 1007, 1009, 1015, 1016, 1021, 1022, 1115, 1182, 1185, 1231, 2951]
+
+const arrayText = (value: unknown): string => {
+  if (!Array.isArray(value)) return String(value)
+  const items = value.map((item) => {
+    if (item === null) return 'NULL'
+    return Array.isArray(item) ? arrayText(item) : `"${asText(item).replace(/["\\]/g, '\\$&')}"`
+  })
+  return `{${items.join(',')}}`
+}
+
 const asText = (value: unknown) =>
   value instanceof Date ? value.toISOString() : typeof value === 'object' ? JSON.stringify(value) : String(value)
 
@@ -31,7 +43,13 @@ export function openPostgres({ url, maxConnections, tls }: PostgresOptions): Sql
       connection: { application_name: 'prewarm' },
       ...tlsSettings(tls),
       ...(as === 'text'
-        ? { fetch_types: false, types: { text: { to: 25, from: PARSED, serialize: asText, parse: (x: string) => x } } }
+        ? {
+            fetch_types: false,
+            types: {
+              text: { to: 25, from: PARSED, serialize: asText, parse: (x: string) => x },
+              arrays: { to: 1009, from: ARRAYS, serialize: arrayText, parse: (x: string) => x },
+            },
+          }
         : {}),
     })
     return pools[as]

@@ -105,8 +105,9 @@ export function toRecords(task: SqlTask, { columns, rows }: RowSet): Omit<ReadRe
       const record: SourceRecord = { key, value: rowValue(task, wanted, row) }
       if (versionColumn >= 0) record.version = versionText(row[versionColumn])
       else if (typeof task.version === 'function') record.version = versionText(task.version(rowObject(columns, row)))
-      if (records.has(key)) duplicates++
-      records.set(key, record)
+      const earlier = records.get(key)
+      if (earlier !== undefined) duplicates++
+      if (!isOlder(record, earlier)) records.set(key, record)
     } catch (error) {
       failures.push({
         key,
@@ -116,6 +117,13 @@ export function toRecords(task: SqlTask, { columns, rows }: RowSet): Omit<ReadRe
     }
   }
   return { records: [...records.values()], failures, duplicates }
+}
+
+/** Of two rows with one key the later stays, unless it bears an older version. */
+function isOlder({ version }: SourceRecord, earlier: SourceRecord | undefined): boolean {
+  const than = earlier?.version
+  if (version === undefined || than === undefined) return false
+  return version.length === than.length ? version < than : version.length < than.length
 }
 
 type Wanted = readonly { name: string; index: number }[]

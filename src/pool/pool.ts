@@ -48,16 +48,24 @@ export class Pool {
   start(): Promise<void> {
     this.#starting ??= (async () => {
       if (this.#stopping !== undefined) throw new PrewarmError('STOPPED', 'The pool was stopped')
-      const first = this.#add()
+      this.#failedStarts = 0
+      this.#broken = undefined
+      const first = [...this.#members.values()][0] ?? this.#add()
       await first.ready
-      void (async () => {
-        for (let index = 1; index < this.#options.size && this.#stopping === undefined; index++) {
-          this.#add()
-          await this.#options.clock.sleep(this.#options.staggerMs)
-        }
-      })()
-    })()
+      void this.#fill()
+    })().catch((error) => {
+      this.#starting = undefined
+      throw error
+    })
     return this.#starting
+  }
+
+  async #fill(): Promise<void> {
+    for (let missing = this.#options.size - this.#members.size; missing > 0; missing--) {
+      if (this.#stopping !== undefined) return
+      this.#add()
+      await this.#options.clock.sleep(this.#options.staggerMs)
+    }
   }
 
   /** True if `run` would start a batch now; with `worker`, on that one. A broken pool is free: it fails at once. */
@@ -146,7 +154,8 @@ export class Pool {
     if (this.#stopping !== undefined) return
     const takeBack = this.#options.clock.after(pauseMs, () => {
       this.#replacements.delete(takeBack)
-      if (this.#stopping === undefined && this.#broken === undefined) this.#add()
+      const isWanted = this.#stopping === undefined && this.#broken === undefined
+      if (isWanted && this.#members.size < this.#options.size) this.#add()
     })
     this.#replacements.add(takeBack)
   }

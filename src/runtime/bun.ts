@@ -38,7 +38,7 @@ export function bunRuntime(): Runtime {
       }
       return importFile(file)
     },
-    startWorker: (url, name) => workerPort(new Worker(url.href, { type: 'module', name })),
+    startWorker: (url, name) => workerPort(new Worker(url.href, { type: 'module', name, smol: true })),
     parentPort,
     spawnDetached(args, logFile) {
       const log = openSync(logFile, 'a', 0o600)

@@ -122,14 +122,11 @@ export class RedisStore implements Store {
     for (const { chunk, session } of unsure) {
       const stored = await this.#afterKill(session, chunk, untilMs, signal)
       for (const [at, entry] of chunk.entries.entries()) {
-        if (stored !== null && isSame(stored[at] ?? null, entry)) result.outcomes[chunk.first + at] = 'written'
-        else
-          fail(
-            result,
-            chunk.first + at,
-            stored === null ? 'unknown' : 'failed',
-            unconfirmed(entry.key, stored !== null),
-          )
+        const index = chunk.first + at
+        const held = stored?.[at] ?? null
+        if (isSame(held, entry)) result.outcomes[index] = 'written'
+        else if (stored === null) fail(result, index, 'unknown', unconfirmed(entry.key, 'no answer'))
+        else fail(result, index, 'failed', unconfirmed(entry.key, held === null ? 'nothing' : 'another value'))
       }
     }
   }

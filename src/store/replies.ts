@@ -44,9 +44,17 @@ export function isSame(stored: StoredValue | null, { encoded }: Entry): boolean 
   return true
 }
 
-/** A write that was sent and never answered; `isAbsent`: the store has been asked since, and does not hold it. */
-export function unconfirmed(key: string, isAbsent: boolean): WriteFailure {
-  const what = isAbsent ? 'was not written' : 'may or may not be written'
-  const message = `'${key}' ${what}: the connection was lost after the write was sent`
-  return { failure: { code: 'WRITE_UNCONFIRMED', message, key }, retryable: isAbsent }
+/** What the store was found to hold where a write was sent and never answered. */
+export type Found = 'nothing' | 'another value' | 'no answer'
+
+/** A write that was sent and never answered. Over another value it is not repeated: that one may be newer. */
+export function unconfirmed(key: string, found: Found): WriteFailure {
+  const what = {
+    nothing: 'was not written',
+    'another value': 'was not written, or replaced since: the store holds another value',
+    'no answer': 'may or may not be written',
+  }[found]
+  const message = `'${key}' ${what}; the connection was lost after the write was sent`
+  const failure = { code: 'WRITE_UNCONFIRMED', message, key } as const
+  return { failure, retryable: found === 'nothing', needsFreshRead: found === 'another value' }
 }

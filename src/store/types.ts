@@ -31,6 +31,8 @@ export interface WriteFailure {
   failure: Failure
   /** Another try can help, and can do no harm: the write surely did not happen. */
   retryable: boolean
+  /** Only a value that is read anew may be tried: somebody else may have written since this one was read. */
+  needsFreshRead?: boolean
 }
 
 /** What the server tells about its memory and hits. */

@@ -63,6 +63,7 @@ describe('a Redis connection', () => {
   it('that is cut again and again, without retries, leaves each key in its true outcome', TIMEOUT, async () => {
     const random = randomFrom(7)
     const cutting = setInterval(() => proxy.cutAfterBytes(Math.floor(random() * 20_000)), 15)
+    setTimeout(() => clearInterval(cutting), 3000)
     const result = await runJob({ file: FILE, workers: 0, ...urls }, { tasks: ['onceOnly'] }).finally(() =>
       clearInterval(cutting),
     )
