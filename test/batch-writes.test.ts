@@ -128,4 +128,12 @@ describe('runBatch, writes', () => {
     assertEquals([counts(report), report.originRequests], [[2, 2, 0, 0], 1])
     assertEquals(await store.read(['k:1']), [{ type: 'hash', fields: { id: '1', n: 'c' } }])
   })
+
+  it('runBatch never writes its value again over another that was found in its place', async () => {
+    const replaced: Fault = { outcome: 'failed', retryable: false, needsFreshRead: true }
+    const { store, run } = table()
+    store.faultOf = ({ key }) => (key === 'k:2' ? replaced : undefined)
+    const report = await run(loadTask({ retries: 3 }), three)
+    assertEquals([store.writes.length, report.retryKeys, counts(report)], [1, ['k:2'], [2, 2, 0, 0]])
+  })
 })

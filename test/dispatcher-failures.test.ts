@@ -47,6 +47,24 @@ describe('Dispatcher, failures', () => {
     assertEquals([lane.isEnded, lane.stoppedBy, lane.tally.keys.failed], [true, 'ORIGIN_UNREACHABLE', 1000])
   })
 
+  it('dispatcher counts a batch whose every request the origin refused as the origin being down', async () => {
+    const firstError: Failure = { code: 'ORIGIN_FAILED', message: 'answered 503', detail: '503' }
+    const keys = { ...reportOf(0).keys }
+    const one = await desk({
+      slots: 1,
+      takesMs: 5,
+      batch(batch, worker) {
+        const retryKeys = batch.work.kind === 'keys' ? [...batch.work.keys] : []
+        worker.done(batch, { keys, firstError, retryKeys })
+      },
+    })
+    const lane = one.add('down', 1000, { task: loadTask({ retries: 3 }) })
+    await one.clock.advance(20_000)
+    const tried = (await one.sent()).length
+    assert(tried < 20, `${tried} batches`)
+    assertEquals([lane.isEnded, lane.stoppedBy], [true, 'ORIGIN_UNREACHABLE'])
+  })
+
   it('dispatcher gives everything up when batch after batch cannot reach the store, and begins anew after that', async () => {
     const firstError: Failure = { code: 'STORE_UNREACHABLE', message: 'no Redis' }
     const keys = { ...reportOf(10).keys, written: 0, failed: 10 }

@@ -279,4 +279,23 @@ describe('Warmer', () => {
     await bench.clock.until(bench.warmer.stop())
     assertEquals(bench.warmer.status().jobs, [])
   })
+
+  it('a plan that comes late and is empty ends the job when it comes', async () => {
+    const { clock, warmer } = benchOf({ one: task({ select: () => clock.sleep(1500).then(() => []) }) })
+    const startMs = clock.nowMs()
+    const result = await clock.until(warmer.submit({ timeoutMs: 60_000 }).result)
+    assertEquals([result.status, result.keys.planned], ['success', 0])
+    assert(clock.nowMs() - startMs < 10_000, `${clock.nowMs() - startMs} ms`)
+  })
+
+  it('a start that failed is tried again by the next job', async () => {
+    const bench = benchOf({ one: task() })
+    const connect = bench.store.connect.bind(bench.store)
+    bench.store.connect = async () => {
+      throw new PrewarmError('STORE_UNREACHABLE', 'no Redis yet')
+    }
+    assertEquals((await run(bench)).tasks[0]?.firstError?.code, 'STORE_UNREACHABLE')
+    bench.store.connect = connect
+    assertEquals((await run(bench)).status, 'success')
+  })
 })

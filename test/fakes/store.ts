@@ -15,6 +15,7 @@ interface Held {
 export interface Fault {
   outcome: 'failed' | 'unknown'
   retryable: boolean
+  needsFreshRead?: boolean
 }
 
 /** A {@linkcode Store} in memory that expires by the clock it is given, with hooks for faults. */
@@ -44,13 +45,16 @@ export class MemoryStore implements Store {
     await this.onWrite(entries)
     const result: WriteResult = { outcomes: [], failures: new Map() }
     for (const [index, entry] of entries.entries()) {
-      const fault = options.signal.aborted ? { outcome: 'failed' as const, retryable: true } : this.faultOf(entry)
+      const fault: Fault | undefined = options.signal.aborted
+        ? { outcome: 'failed' as const, retryable: true }
+        : this.faultOf(entry)
       if (fault === undefined) result.outcomes.push(this.#write(entry, options))
       else {
         const code = fault.outcome === 'unknown' ? 'WRITE_UNCONFIRMED' : 'STORE_REFUSED'
         result.outcomes.push(fault.outcome)
         const failure = { code, message: `no luck with '${entry.key}'`, key: entry.key } as const
-        result.failures.set(index, { failure, retryable: fault.retryable })
+        const { retryable, needsFreshRead = false } = fault
+        result.failures.set(index, { failure, retryable, needsFreshRead })
       }
     }
     return result

@@ -136,4 +136,15 @@ describe('toRecords', () => {
       ],
     )
   })
+
+  it('toRecords keeps the newer of rows with the same key, whatever their order', () => {
+    const twice = [
+      ['1', 'new', '10'],
+      ['1', 'old', '9'],
+    ]
+    for (const given of [twice, twice.toReversed()]) {
+      const { records, duplicates } = toRecords(sqlTask({ version: 'year' }), { columns, rows: given })
+      assertEquals([records.length, records[0]?.version, duplicates], [1, '10', 1])
+    }
+  })
 })
