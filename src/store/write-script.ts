@@ -119,7 +119,9 @@ for i = 1, count do
       err = fault(pcall_redis('SET', key, ARGV[first], 'PX', ttl))
     elseif there then
       err = write_hash(scratch, ttl, first, last)
-      if err then call('DEL', scratch) else _, err = call('RENAME', scratch, key) end
+      if not err then _, err = call('RENAME', scratch, key)
+      -- A DEL, even of nothing, would switch the memory check off for the keys that follow.
+      elseif call('EXISTS', scratch) == 1 then call('DEL', scratch) end
     else
       err = write_hash(key, ttl, first, last)
     end

@@ -99,6 +99,22 @@ describe('a Redis server', () => {
     await assertAccounted(result, redis, KEYS, { before: 1500 })
   })
 
+  it(
+    'that was full before refuses every hash, keeps the old ones whole, and takes no more memory',
+    TIMEOUT,
+    async () => {
+      for (const key of KEYS) await redis.multi().hset(key, { state: 'old' }).pexpire(key, 3_600_000).exec()
+      const used = async () => Number(/used_memory_dataset:(\d+)/.exec(await redis.info('memory'))?.[1])
+      await redis.config('SET', 'maxmemory-policy', 'noeviction')
+      await redis.config('SET', 'maxmemory', '1mb')
+      const before = await used()
+      const result = await runJob({ file: FILE, workers: 0, ...urls() }, { tasks: ['once'] })
+      assertEquals([result.status, result.keys.failed, result.tasks[0]?.firstError?.detail], ['failed', 3000, 'OOM'])
+      for (const key of KEYS) assertEquals({ ...(await redis.hgetall(key)) }, { state: 'old' }, key)
+      assert((await used()) < before + 500_000, `${before} bytes before, ${await used()} after`)
+    },
+  )
+
   it('that forgets its scripts in mid-run gets them again, also for a task without retries', TIMEOUT, async () => {
     const { result } = await begun('once')
     for (let at = 0; at < 10; at++) {

@@ -66,12 +66,22 @@ describe('an HTTP origin', () => {
     for (const { requests } of await both({ count: 48, tasks: 2, most: 3, answer })) assertEquals(requests, 48)
   })
 
-  it('that refuses (503) gets its retries at the same rate', TIMEOUT, async () => {
+  it('that refuses some (503) gets its retries at the same rate', TIMEOUT, async () => {
     const answer =
       (): Answer =>
-      ({ times }) => ({ status: times <= 2 ? 503 : 200 })
+      ({ path, times }) => ({ status: times === 1 && Number(path.slice(1)) % 3 === 0 ? 503 : 200 })
     // Told are the requests and the listing of keys.
-    for (const one of await both({ count: 60, most: 10, answer })) assertEquals(one, { requests: 180, told: 181 })
+    for (const one of await both({ count: 60, most: 10, answer })) assertEquals(one, { requests: 80, told: 81 })
+  })
+
+  it('that refuses everything (503) is left in peace: its task is given up after a few requests', TIMEOUT, async () => {
+    const origin = await startCountingOrigin(() => ({ status: 503 }))
+    const task = `http({ key: 'k:{id}', url: '${origin.url}/{id}', select: () => Array.from({ length: 500 }, (_, n) => n + 1) })`
+    const file = configFile(`maxOriginRps: 1000, backoffBaseMs: 10, tasks: { t: ${task} }`)
+    const result = await runJob({ file, workers: 0, redisUrl: server.url })
+    await origin.stop()
+    assertEquals([result.status, result.keys.failed], ['failed', 500])
+    assert(origin.cameMs.length < 300, `${origin.cameMs.length} requests for 500 keys and 3 retries`)
   })
 
   it('that is slow for a while is not overrun when it recovers', TIMEOUT, async () => {
