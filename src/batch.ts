@@ -2,6 +2,7 @@ import type { Clock } from './clock.ts'
 import { codecFor } from './codec/index.ts'
 import type { Task } from './config/task.ts'
 import { type Failure, PrewarmError, toFailure } from './errors.ts'
+import { noKeys } from './job/tally.ts'
 import { jitteredTtlMs } from './keyspace/ttl.ts'
 import { backoffMs } from './origin/backoff.ts'
 import type { Origin, ReadOptions, ReadResult, Work } from './origin/types.ts'
@@ -73,7 +74,7 @@ export async function runBatch(task: Task, work: Work, options: BatchOptions, ed
 /** A report of nothing. */
 export function emptyReport(): BatchReport {
   return {
-    keys: { planned: 0, written: 0, skippedPresent: 0, skippedNewer: 0, failed: 0, unknown: 0 },
+    keys: noKeys(),
     retryKeys: [],
     firstError: null,
     sample: [],

@@ -98,7 +98,7 @@ export async function composeWarmer(
     config,
     clock,
     random: Math.random,
-    store: openStore(redisUrl, settings, runtime),
+    store: openStore(redisUrl, settings, clock),
     client: client.get,
     originOf: (task) => buildOrigin(task, client.get, clock),
     guard: new OriginGuard({ maxRps: settings.maxOriginRps, maxConcurrent: settings.concurrentWarmers, clock }),
@@ -126,7 +126,7 @@ function inlineWorker(config: Config, runtime: Runtime): WorkerPort {
 function buildEdges(config: Config, setup: WorkerSetup, runtime: Runtime): ExecutorEdges {
   const clock = systemClock(runtime.nowNs)
   const client = lazyClient(setup.databaseUrl, config.settings, setup.maxConnections)
-  const store = openStore(setup.redisUrl, config.settings, runtime)
+  const store = openStore(setup.redisUrl, config.settings, clock)
   const origins = new Map<string, Origin>()
   return {
     tasks: config.tasks,
@@ -162,11 +162,11 @@ function buildOrigin(task: Task, client: () => SqlClient, clock: Clock): Origin 
   }
 }
 
-function openStore(url: string, { redisTls }: Settings, runtime: Runtime): RedisStore {
+function openStore(url: string, { redisTls }: Settings, clock: Clock): RedisStore {
   return new RedisStore({
     url,
     tls: redisTls === undefined ? undefined : tlsFiles(redisTls),
-    clock: systemClock(runtime.nowNs),
+    clock,
   })
 }
 

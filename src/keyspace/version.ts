@@ -30,6 +30,12 @@ export function versionText(value: unknown): string {
   )
 }
 
+/** Whether the first of two versions, as `versionText` gives them, is older; one that is not known is not older. */
+export function isOlderVersion(version: string | undefined, than: string | undefined): boolean {
+  if (version === undefined || than === undefined) return false
+  return version.length === than.length ? version < than : version.length < than.length
+}
+
 function timestampMicros(text: string): number | null {
   const found = TIMESTAMP.exec(text)
   if (found === null) return null

@@ -1,6 +1,6 @@
 import type { SqlTask } from '../config/task.ts'
 import { PrewarmError, toFailure } from '../errors.ts'
-import { versionText } from '../keyspace/version.ts'
+import { isOlderVersion, versionText } from '../keyspace/version.ts'
 import { rangeStatement, streamStatement } from './ranges.ts'
 import type { RowCursor, RowSet, SqlClient } from './sql-client.ts'
 import type { Origin, ReadFailure, ReadOptions, ReadResult, SourceRecord, Work } from './types.ts'
@@ -107,7 +107,8 @@ export function toRecords(task: SqlTask, { columns, rows }: RowSet): Omit<ReadRe
       else if (typeof task.version === 'function') record.version = versionText(task.version(rowObject(columns, row)))
       const earlier = records.get(key)
       if (earlier !== undefined) duplicates++
-      if (!isOlder(record, earlier)) records.set(key, record)
+      // The later row stays, unless it bears an older version.
+      if (!isOlderVersion(record.version, earlier?.version)) records.set(key, record)
     } catch (error) {
       failures.push({
         key,
@@ -117,13 +118,6 @@ export function toRecords(task: SqlTask, { columns, rows }: RowSet): Omit<ReadRe
     }
   }
   return { records: [...records.values()], failures, duplicates }
-}
-
-/** Of two rows with one key the later stays, unless it bears an older version. */
-function isOlder({ version }: SourceRecord, earlier: SourceRecord | undefined): boolean {
-  const than = earlier?.version
-  if (version === undefined || than === undefined) return false
-  return version.length === than.length ? version < than : version.length < than.length
 }
 
 type Wanted = readonly { name: string; index: number }[]

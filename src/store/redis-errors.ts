@@ -1,7 +1,7 @@
 import { type Failure, PrewarmError, redact } from '../errors.ts'
 
 /** Replies by which Redis says that it did not run the command, and that it may run it later. */
-const LATER = /^(LOADING|BUSY|READONLY|MASTERDOWN|TRYAGAIN|CLUSTERDOWN|OOM)/
+const LATER = /^(LOADING|BUSY|READONLY|MASTERDOWN|TRYAGAIN|CLUSTERDOWN)/
 const REFUSED =
   /^(NOPERM|NOAUTH|OOM|LOADING|BUSY|READONLY|MASTERDOWN|MISCONF|NOREPLICAS|CROSSSLOT|MOVED|ASK|TRYAGAIN|CLUSTERDOWN|NOSCRIPT|ERR unknown command|DENIED)/
 
@@ -30,7 +30,7 @@ export function nothingDone(message: string): boolean {
 }
 
 export function mayPass(message: string): boolean {
-  return LATER.test(message) && !message.startsWith('OOM')
+  return LATER.test(message)
 }
 
 export function unreachable(error: unknown, url: string): PrewarmError {

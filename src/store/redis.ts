@@ -65,7 +65,6 @@ export class RedisStore implements Store {
   }
 
   async connect(timeoutMs: number): Promise<void> {
-    if (this.#redis.status === 'wait') this.#redis.connect().catch(() => {})
     if (!(await this.#readyToWrite(this.#clock.nowMs() + timeoutMs, new AbortController().signal))) {
       throw unreachable(this.#lastError ?? new Error(`no answer within ${timeoutMs} ms`), this.#url)
     }
