@@ -1,4 +1,6 @@
+import type { Fence } from './coordination/types.ts'
 import type { Failure } from './errors.ts'
+import type { JobSource } from './events/types.ts'
 
 /** What became of one planned key. Every planned key ends in exactly one. */
 export type Outcome = 'written' | 'skipped_present' | 'skipped_newer' | 'failed' | 'unknown'
@@ -89,6 +91,22 @@ export interface JobRequest {
   timeoutMs?: number
   /** W3C trace id to join, 32 hex digits. @default a random one */
   traceId?: string
+  /** The caller's span in that trace, 16 hex digits. */
+  parentSpanId?: string
+  /** Only these keys; each is warmed by the task whose key template it matches. Keys that match none are left out. */
+  keys?: readonly string[]
+  /** Instead of the tasks' own TTL, ms. */
+  ttlMs?: number
+  /** @default defaultStrategy */
+  strategy?: StrategyName
+  /** What sets it going. @default 'program' */
+  source?: JobSource
+  /** The schedule that fired. */
+  schedule?: string
+  /** Writes are refused once somebody holds a newer one. */
+  fence?: Fence
+  /** Cancels the job when it aborts. Not remembered across restarts. */
+  signal?: AbortSignal
 }
 
 /** One task of a plan: what a job would do, in order. */

@@ -1,5 +1,5 @@
 import { parseDuration } from '../config/duration.ts'
-import { BOUNDS } from '../config/schema.ts'
+import { BOUNDS } from '../config/fields.ts'
 import { PrewarmError, redact } from '../errors.ts'
 
 type Parser<T> = (text: string, previous?: T) => T

@@ -1,6 +1,7 @@
 import type { Sql } from 'postgres'
 import type { VersionValue } from '../keyspace/version.ts'
 import type { Params, StrategyName, ValueSpec, WriteMode } from '../types.ts'
+import type { ServiceDefinition } from './control.ts'
 import type { Duration } from './duration.ts'
 
 /** What a user's own functions receive. */
@@ -51,7 +52,7 @@ export interface TaskOptions {
   /** Column, property or function that tells a value's version: an integer or a time that only grows. */
   // biome-ignore lint/suspicious/noExplicitAny: the type of a value is the user's own
   version?: string | ((value: any) => VersionValue)
-  /** Cron expression; run by the daemon. */
+  /** Cron expression in UTC, kept by `prewarm serve` and the daemon; `schedules` has more to choose from. */
   schedule?: string
   /** Keys in a batch (rows in a page for `sql`). @default maxBatchSize (50), pageRows (1000) for `sql` */
   batchSize?: number
@@ -118,7 +119,7 @@ export interface TlsOptions {
 }
 
 /** What `prewarm.config.ts` exports. */
-export interface ConfigDefinition {
+export interface ConfigDefinition extends ServiceDefinition {
   /** `redis://` or `rediss://` URL. @default REDIS_URL, else an embedded server */
   redis?: string | undefined
   redisTls?: TlsOptions

@@ -1,11 +1,13 @@
 import { PrewarmError, redact } from '../errors.ts'
 import type { StrategyName } from '../types.ts'
-import { BOUNDS, STRATEGIES } from './schema.ts'
+import { BOUNDS } from './fields.ts'
+import { STRATEGIES } from './schema.ts'
 
 /** What the environment sets; a variable that is absent or empty sets nothing. */
 export interface EnvironmentSettings {
   redisUrl?: string | undefined
   databaseUrl?: string | undefined
+  jwtSecret?: string | undefined
   startupEnabled?: boolean | undefined
   startupDelayMs?: number | undefined
   maxOriginRps?: number | undefined
@@ -68,6 +70,7 @@ export function readEnvironment(env: Environment): EnvironmentSettings {
   return {
     redisUrl: url('REDIS_URL', ['redis://', 'rediss://']),
     databaseUrl: url('DATABASE_URL', ['postgres://', 'postgresql://']),
+    jwtSecret: text('PREWARM_JWT_SECRET'),
     startupEnabled: flag('ENABLE_CACHE_WARMING_ON_STARTUP'),
     startupDelayMs: number('CACHE_WARMING_STARTUP_DELAY', BOUNDS.delayMs),
     maxOriginRps: number('WARMING_MAX_ORIGIN_RPS', BOUNDS.maxOriginRps),

@@ -9,6 +9,8 @@ import { type Task, toTask } from './task.ts'
 
 /** A checked configuration with every default filled in. */
 export interface Config {
+  /** As the user wrote it: what a change at run time is settled from. */
+  definition: ConfigDefinition
   settings: Settings
   tasks: ReadonlyMap<string, Task>
   /** From the lint: allowed, and probably a mistake. */
@@ -47,7 +49,7 @@ export function resolveConfig(
       throw new PrewarmError('CONFIG_INVALID', `tasks.${name}: ${(error as Error).message}`, { cause: error })
     }
   }
-  return { settings, tasks, warnings: lint([...tasks.values()], nowMs), env: ownVariables(env), file }
+  return { definition, settings, tasks, warnings: lint([...tasks.values()], nowMs), env: ownVariables(env), file }
 }
 
 const NAMES = ['prewarm.config.ts', 'prewarm.config.js', 'prewarm.config.mjs']

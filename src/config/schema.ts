@@ -1,51 +1,11 @@
 import { z } from 'zod'
 import { PrewarmError, redact } from '../errors.ts'
 import type { StrategyName } from '../types.ts'
-import { parseDuration } from './duration.ts'
+import { controlShape } from './control-schema.ts'
+import { BOUNDS, duration, flag, fn, number, oneOf, text, texts, url } from './fields.ts'
 
 export const STRATEGIES: readonly StrategyName[] = ['selective', 'breadth', 'priority']
 
-/** Lowest and highest value of each kind of number, and whether it is a whole one. */
-export const BOUNDS = {
-  ttlMs: [1, 31_536_000_000, false],
-  timeoutMs: [1, 86_400_000, false],
-  delayMs: [0, 86_400_000, false],
-  maxOriginRps: [0.1, 1_000_000, false],
-  concurrentWarmers: [1, 1000, true],
-  batchSize: [1, 10_000, true],
-  retries: [0, 20, true],
-  workers: [0, 64, true],
-} as const
-
-function number([min, max, whole]: readonly [number, number, boolean]) {
-  const expected = `expected a ${whole ? 'whole ' : ''}number from ${min} to ${max}`
-  return z.custom<number>(
-    (value) => typeof value === 'number' && value >= min && value <= max && (!whole || Number.isInteger(value)),
-    expected,
-  )
-}
-
-function duration([min, max]: readonly [number, number, boolean]) {
-  return z.custom<number | string>((value) => {
-    const ms = parseDuration(value)
-    return ms !== null && ms >= min && ms <= max
-  }, `expected ms as a number, or text such as '5m' (units ms, s, m, h, d, w), from ${min} to ${max} ms`)
-}
-
-const text = z.custom<string>((value) => typeof value === 'string' && value !== '', 'expected text that is not empty')
-const flag = z.custom<boolean>((value) => typeof value === 'boolean', 'expected true or false')
-const fn = z.custom<(...args: never[]) => unknown>((value) => typeof value === 'function', 'expected a function')
-const texts = z.array(text, 'expected a list of texts')
-const oneOf = (...names: readonly string[]) =>
-  z.custom<string>(
-    (value) => names.includes(value as string),
-    `expected one of ${names.map((n) => `'${n}'`).join(', ')}`,
-  )
-const url = (...protocols: string[]) =>
-  z.custom<string>(
-    (value) => typeof value === 'string' && protocols.some((protocol) => value.startsWith(protocol)),
-    `expected a URL that starts with ${protocols.join(' or ')}`,
-  )
 const column = z.strictObject({ column: text }, "expected { column: 'name' }")
 const value = z.union(
   [oneOf('hash', 'json', 'string'), column],
@@ -166,6 +126,7 @@ const config = z.strictObject(
     defaultStrategy: oneOf(...STRATEGIES).optional(),
     jobTimeoutMs: duration(BOUNDS.timeoutMs).optional(),
     startup: startup.optional(),
+    ...controlShape,
   },
   'expected defineConfig({ ... })',
 )

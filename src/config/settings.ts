@@ -2,9 +2,10 @@ import type { StrategyName } from '../types.ts'
 import type { ConfigDefinition, TlsOptions } from './define.ts'
 import { parseDuration } from './duration.ts'
 import type { EnvironmentSettings } from './environment.ts'
+import { type ServiceSettings, settleService } from './service-settings.ts'
 
 /** Everything but the tasks, with every default filled in. Times in ms. */
-export interface Settings {
+export interface Settings extends ServiceSettings {
   /** Absent: an embedded server. */
   redisUrl: string | undefined
   redisTls: TlsOptions | undefined
@@ -61,6 +62,7 @@ export function settle(
     defaultStrategy: environment.defaultStrategy ?? file.defaultStrategy ?? 'priority',
     jobTimeoutMs: ms(file.jobTimeoutMs) ?? 300_000,
     startupEnabled: environment.startupEnabled ?? file.startup?.enabled ?? false,
+    ...settleService(file, environment.jwtSecret),
     startupDelayMs: environment.startupDelayMs ?? ms(file.startup?.delayMs) ?? 500,
   }
 }

