@@ -153,6 +153,11 @@ export interface WarmerFacade {
   metrics(): Promise<{ contentType: string; text: string }>
   /** Warms everything declared, once, after the startup delay; resolves when that has ended. */
   warmOnStartup(): Promise<void>
+  /**
+   * Takes another configuration over: workers are replaced one after the other, and what is queued goes on.
+   * Returns the settings that only a restart can change.
+   */
+  reload(config: Config): Promise<string[]>
   start(): Promise<void>
   stop(): Promise<void>
 }

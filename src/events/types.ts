@@ -15,6 +15,8 @@ export type WarmEvent =
       source: JobSource
       strategy: string
       tasks: string[]
+      /** The caller's span. */
+      parent_span_id?: string
       schedule?: string
     }
   | {

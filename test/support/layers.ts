@@ -20,7 +20,7 @@ const LAYERS: [Layer, RegExp][] = [
     /^src\/(warmer|warmer-parts|runner|halt|retune|planner|dispatcher|batch|matching|clear)\.ts$|^src\/(pool|inspect)\//,
   ],
   ['root', /^src\/(compose|index|startup)\.ts$|^workers\/warm-worker\.ts$/],
-  ['faces', /^src\/(cli|demo|recipes|server|daemon)\//],
+  ['faces', /^src\/(cli|demo|recipes|server|daemon|monitoring)\//],
 ]
 
 /** What a layer's files may import besides their own layer. The other edges are no part of an edge's own layer. */
