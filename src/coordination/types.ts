@@ -20,7 +20,7 @@ export interface Commands {
   close(): Promise<void>
 }
 
-/** A number that only grows; a write that bears an older one than `key` holds is refused with `FENCED`. */
+/** A number that only grows; keys written under an older one than `key` holds fail with `LOCK_LOST`. */
 export interface Fence {
   key: string
   token: number
@@ -73,7 +73,7 @@ export interface JobLog {
   /** Newest first. @throws {PrewarmError} `STORE_UNREACHABLE` */
   list(): Promise<JobRecord[]>
   get(id: string): Promise<JobRecord | null>
-  /** Jobs that a dead instance, or this one before a crash, left unfinished; they are this one's now. */
+  /** Jobs that a dead instance, or this one before a crash, left unfinished; they are this one's now, to be ended. */
   adopt(): Promise<JobRecord[]>
 }
 
@@ -117,7 +117,7 @@ export interface ScheduleStore {
   load(): Promise<ScheduleRecord[]>
   save(record: ScheduleRecord): Promise<void>
   remove(name: string): Promise<boolean>
-  /** Notes a run without touching the rest. */
+  /** Notes a run without touching the rest; nothing for a schedule that is not there, or a run older than the last. */
   noteRun(name: string, run: { at: string; status: string; jobId: string | null }): Promise<void>
 }
 

@@ -1,27 +1,33 @@
 import type { ChainableCommander } from 'ioredis'
 import { isReply, mayPass, nothingDone, refused } from './redis-errors.ts'
-import { fail, record, versionPlace } from './replies.ts'
+import { fail, lockLost, record, versionPlace } from './replies.ts'
 import type { WriteOptions, WriteResult } from './types.ts'
-import { type Chunk, scriptArgs } from './write-script.ts'
+import { type Chunk, fencedArgs, scriptArgs } from './write-script.ts'
 
 /** One reply of a pipeline, as ioredis gives it: an error or a value. */
 export type Reply = [Error | null, unknown]
+
+/** What the server knows the write scripts by. */
+export interface ScriptShas {
+  plain: string
+  fenced: string
+}
 
 /** How a chunk is written: the commands it adds to the pipeline, and what their replies say. */
 export interface ChunkWrite {
   /** Commands, and so replies, of a chunk. */
   size(chunk: Chunk): number
-  add(pipeline: ChainableCommander, chunk: Chunk, options: WriteOptions, scriptSha: string): void
+  add(pipeline: ChainableCommander, chunk: Chunk, options: WriteOptions, shas: ScriptShas): void
   /** Notes each entry's outcome; returns what no reply told of, or `again` if the server asks for the script. */
   read(chunk: Chunk, replies: readonly (Reply | undefined)[], result: WriteResult): Chunk | 'again' | null
 }
 
 /**
  * Text without a version is a plain SET for each key: it costs Redis, which others wait for as well, 2.0 us a key where
- * the script costs it 3.2 (the client 3.2 where the script costs it 1.0). Hashes and versions need the script.
+ * the script costs it 3.2 (the client 3.2 where the script costs it 1.0). Hashes, versions and fences need the script.
  */
-export function chunkWriteFor(chunk: Chunk | undefined, { mode }: WriteOptions): ChunkWrite {
-  return mode !== 'newer' && chunk?.entries[0]?.encoded.type === 'string' ? plainSets : scripted
+export function chunkWriteFor(chunk: Chunk | undefined, { mode, fence }: WriteOptions): ChunkWrite {
+  return fence === undefined && mode !== 'newer' && chunk?.entries[0]?.encoded.type === 'string' ? plainSets : scripted
 }
 
 const plainSets: ChunkWrite = {
@@ -48,13 +54,16 @@ const plainSets: ChunkWrite = {
 
 const scripted: ChunkWrite = {
   size: () => 1,
-  add(pipeline, chunk, options, scriptSha) {
-    const args = scriptArgs(chunk, options.mode, versionPlace(chunk, options), options.versionField ?? '')
-    pipeline.evalsha(scriptSha, args as never, undefined as never)
+  add(pipeline, chunk, options, { plain, fenced }) {
+    const { mode, versionField, fence } = options
+    const args = scriptArgs(chunk, mode, versionPlace(chunk, options), versionField ?? '')
+    if (fence === undefined) pipeline.evalsha(plain, args as never)
+    else pipeline.evalsha(fenced, fencedArgs(args, fence) as never)
   },
   read(chunk, replies, result) {
     const [error, reply] = replies[0] ?? NO_REPLY
     if (error === null) record(chunk, reply, result)
+    else if (isReply(error) && error.message.startsWith('FENCED')) lockLost(chunk, result)
     else if (!isReply(error) || !nothingDone(error.message)) return chunk
     else if (error.message.startsWith('NOSCRIPT')) return 'again'
     else {

@@ -20,6 +20,11 @@ export function refused(message: string, key: string): Failure {
   }
 }
 
+/** A command that Redis refused. */
+export function refusedCall(name: string, message: string): PrewarmError {
+  return new PrewarmError('STORE_REFUSED', `Redis refused ${name}: ${message}`, { detail: prefixOf(message) })
+}
+
 export function isReply(error: Error): boolean {
   return error.name === 'ReplyError'
 }

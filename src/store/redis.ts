@@ -2,12 +2,12 @@ import { Redis } from 'ioredis'
 import type { Clock } from '../clock.ts'
 import { PrewarmError } from '../errors.ts'
 import type { Outcome } from '../types.ts'
-import { chunkWriteFor } from './chunk-write.ts'
-import { unreachable } from './redis-errors.ts'
+import { chunkWriteFor, type ScriptShas } from './chunk-write.ts'
+import { isReply, refusedCall, unreachable } from './redis-errors.ts'
 import { runIdOf, statsOf } from './redis-info.ts'
 import { fail, isSame, unconfirmed } from './replies.ts'
 import type { Entry, Store, StoredValue, StoreStats, WriteOptions, WriteResult } from './types.ts'
-import { type Chunk, chunksOf, WRITE_SCRIPT } from './write-script.ts'
+import { type Chunk, chunksOf, FENCED_WRITE_SCRIPT, versionKey, WRITE_SCRIPT } from './write-script.ts'
 
 export interface RedisOptions {
   /** `redis://` or `rediss://`. */
@@ -28,15 +28,15 @@ interface Unsure {
   session: Session | undefined
 }
 
-/** Keys of one reading pipeline. */
-const READ_CHUNK = 500
+/** Keys of one pipeline that reads or deletes. */
+const CHUNK = 500
 
 /** A {@linkcode Store} on one Redis (or Valkey, 6.2 or later), over one connection. */
 export class RedisStore implements Store {
   readonly #redis: Redis
   readonly #url: string
   readonly #clock: Clock
-  #scriptSha: string | undefined
+  #shas: ScriptShas | undefined
   /** Which connection of which run of the server this is. */
   #session: Session | undefined
   #lastError: unknown
@@ -49,6 +49,8 @@ export class RedisStore implements Store {
       lazyConnect: true,
       connectionName: 'prewarm',
       connectTimeout: 5000,
+      // Its socket is dropped at once in any case; the timer would keep the process for 2 s where there is none.
+      disconnectTimeout: 0,
       // A write that waits in a queue, or is sent again after a reconnect, could replace a newer value.
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,
@@ -57,7 +59,7 @@ export class RedisStore implements Store {
       ...(tls === undefined ? {} : { tls }),
     })
     this.#redis.on('close', () => {
-      this.#scriptSha = undefined
+      this.#shas = undefined
     })
     this.#redis.on('error', (error) => {
       this.#lastError = error
@@ -88,7 +90,7 @@ export class RedisStore implements Store {
     const session = this.#session
     const write = chunkWriteFor(chunks[0], options)
     const pipeline = this.#redis.pipeline()
-    for (const chunk of chunks) write.add(pipeline, chunk, options, this.#scriptSha as string)
+    for (const chunk of chunks) write.add(pipeline, chunk, options, this.#shas as ScriptShas)
     const stalled = this.#clock.after(Math.max(1, deadlineMs - this.#clock.nowMs()), () => this.#cut())
     const replies = await pipeline.exec().catch(() => null)
     stalled()
@@ -104,7 +106,7 @@ export class RedisStore implements Store {
     }
     if (again.length > 0) {
       // The server was told to forget its scripts: nothing was done, and this is no failure of the task's.
-      this.#scriptSha = undefined
+      this.#shas = undefined
       if (await this.#readyToWrite(deadlineMs, options.signal))
         unsure.push(...(await this.#send(again, options, deadlineMs, result)))
       else for (const chunk of again) this.#notSent(chunk, result)
@@ -199,6 +201,19 @@ export class RedisStore implements Store {
     } while (cursor !== '0')
   }
 
+  async unlink(keys: readonly string[]): Promise<number> {
+    let deleted = 0
+    for (let from = 0; from < keys.length; from += CHUNK) {
+      const page = keys.slice(from, from + CHUNK)
+      const pipeline = this.#redis.pipeline().unlink(page).unlink(page.map(versionKey))
+      const replies = (await this.#bounded(pipeline.exec())) ?? []
+      const failed = replies.find(([error]) => error !== null)?.[0]
+      if (failed) throw isReply(failed) ? refusedCall('UNLINK', failed.message) : unreachable(failed, this.#url)
+      deleted += Number(replies[0]?.[1])
+    }
+    return deleted
+  }
+
   async stats(): Promise<StoreStats> {
     return statsOf(await this.#bounded(this.#redis.info()))
   }
@@ -214,9 +229,9 @@ export class RedisStore implements Store {
     add: (pipeline: ReturnType<Redis['pipeline']>, key: string) => unknown,
   ): Promise<T[]> {
     const replies: T[] = []
-    for (let from = 0; from < keys.length; from += READ_CHUNK) {
+    for (let from = 0; from < keys.length; from += CHUNK) {
       const pipeline = this.#redis.pipeline()
-      for (const key of keys.slice(from, from + READ_CHUNK)) add(pipeline, key)
+      for (const key of keys.slice(from, from + CHUNK)) add(pipeline, key)
       for (const [error, reply] of (await this.#bounded(pipeline.exec())) ?? []) {
         if (error !== null) throw unreachable(error, this.#url)
         replies.push(reply as T)
@@ -240,7 +255,7 @@ export class RedisStore implements Store {
   /** Waits for a connection that has the script; false at the deadline or when `signal` aborts. */
   async #readyToWrite(deadlineMs: number, signal: AbortSignal): Promise<boolean> {
     for (;;) {
-      if (this.#redis.status === 'ready' && this.#scriptSha !== undefined) return true
+      if (this.#redis.status === 'ready' && this.#shas !== undefined) return true
       if (!(await this.#ready(deadlineMs, signal))) return false
       try {
         await this.#prepare()
@@ -261,16 +276,17 @@ export class RedisStore implements Store {
     }
   }
 
-  /** What every new connection needs: the script in the server, and its own id (to be killed by, should it be lost). */
+  /** What every new connection needs: the scripts in the server, and its own id (to be killed by, should it be lost). */
   async #prepare(): Promise<void> {
-    const [sha, id, info] = await this.#bounded(
+    const [plain, fenced, id, info] = await this.#bounded(
       Promise.all([
         this.#redis.script('LOAD', WRITE_SCRIPT) as Promise<string>,
+        this.#redis.script('LOAD', FENCED_WRITE_SCRIPT) as Promise<string>,
         this.#redis.client('ID').catch(() => -1),
         this.#redis.info('server').catch(() => ''),
       ]),
     )
-    this.#scriptSha = sha
+    this.#shas = { plain, fenced }
     this.#session = { clientId: Number(id), runId: runIdOf(info) }
   }
 

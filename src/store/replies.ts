@@ -27,6 +27,14 @@ export function record(chunk: Chunk, reply: unknown, result: WriteResult): void 
   }
 }
 
+/** Nothing of a chunk was written, since somebody else has had the lock. Another try can't help. */
+export function lockLost(chunk: Chunk, result: WriteResult): void {
+  for (const [at, { key }] of chunk.entries.entries()) {
+    const message = `'${key}' was not written: another instance has taken the lock that this warm-up ran under`
+    fail(result, chunk.first + at, 'failed', { failure: { code: 'LOCK_LOST', message, key }, retryable: false })
+  }
+}
+
 export function fail(result: WriteResult, index: number, outcome: 'failed' | 'unknown', failure: WriteFailure): void {
   result.outcomes[index] = outcome
   result.failures.set(index, failure)

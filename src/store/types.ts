@@ -1,4 +1,5 @@
 import type { Encoded } from '../codec/types.ts'
+import type { Fence } from '../coordination/types.ts'
 import type { Failure } from '../errors.ts'
 import type { Outcome, WriteMode } from '../types.ts'
 
@@ -18,6 +19,8 @@ export interface WriteOptions {
   /** Bound on the whole call, ms. */
   timeoutMs: number
   signal: AbortSignal
+  /** Nothing is written once somebody holds a newer one: each key has then failed with `LOCK_LOST`. Checked with each write, at the server. */
+  fence?: Fence | undefined
 }
 
 /** What became of each entry, in the entries' order. */
@@ -70,6 +73,12 @@ export interface Store {
   bytesOf(keys: readonly string[]): Promise<number[]>
   /** Keys that match a glob, page by page, by SCAN: in the server's order, and a key may come twice. */
   scan(glob: string): AsyncIterable<string[]>
+  /**
+   * Deletes keys, and what is kept beside them; returns how many of `keys` were there.
+   *
+   * @throws {PrewarmError} `STORE_UNREACHABLE`, `STORE_REFUSED`; some may be deleted then
+   */
+  unlink(keys: readonly string[]): Promise<number>
   stats(): Promise<StoreStats>
   close(): Promise<void>
 }

@@ -1,3 +1,4 @@
+import type { Fence } from '../coordination/types.ts'
 import type { WriteMode } from '../types.ts'
 import type { Entry } from './types.ts'
 
@@ -136,6 +137,24 @@ for i = 1, count do
 end
 return { table.concat(out), unpack(errors) }
 `
+
+/**
+ * The same, but first compares: FENCED comes out, and nothing is written, if the fence's key (the last of KEYS) holds a
+ * larger number than the last of ARGV. A script of its own, so that writes without a fence pay nothing. Both numbers are
+ * exact as doubles (until the year 2255). A fence that is gone (the server was emptied) holds nobody up.
+ */
+export const FENCED_WRITE_SCRIPT = `
+local newest = redis.call('GET', table.remove(KEYS))
+local token = tonumber(table.remove(ARGV))
+if newest and (tonumber(newest) or 0) > token then return redis.error_reply('FENCED by ' .. newest) end
+${WRITE_SCRIPT}`
+
+/** Arguments of the script, as `scriptArgs` gives them, with those of a fence. */
+export function fencedArgs([count, ...rest]: string[], { key, token }: Fence): string[] {
+  rest.splice(Number(count), 0, key)
+  rest.push(String(token))
+  return [String(Number(count) + 1), ...rest]
+}
 
 /** Where a version is kept: nowhere, in a hash's field, in a JSON value's property, or under a key of its own. */
 export type VersionPlace = 'none' | 'field' | 'json' | 'beside'

@@ -3,16 +3,19 @@ import { assert, assertEquals } from '@std/assert'
 import type { Encoded } from '../../src/codec/types.ts'
 import type { Entry, Store, WriteOptions, WriteResult } from '../../src/store/types.ts'
 import type { Outcome } from '../../src/types.ts'
+import { fenceContract, type SetFence } from './store-fence.contract.ts'
 import { newerContract } from './store-newer.contract.ts'
 
 export interface StoreUnderTest {
   store: Store
   /** Lets time pass, where the store's time can be moved. */
   advance?(ms: number): Promise<void>
+  /** Sets the newest token of a fence, as a lock does. */
+  setFence: SetFence
   cleanUp(): Promise<void>
 }
 
-export type Body = (store: Store, more: Pick<StoreUnderTest, 'advance'>) => Promise<void>
+export type Body = (store: Store, more: Pick<StoreUnderTest, 'advance' | 'setFence'>) => Promise<void>
 
 /** What every {@linkcode Store} does. `create` gives one that is connected; its keys need not be the only ones there. */
 export function storeContract(name: string, create: () => Promise<StoreUnderTest>): void {
@@ -28,6 +31,7 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
 
   describe(`${name}: modes`, () => modeContract(test))
   describe(`${name}: newer`, () => newerContract(test))
+  describe(`${name}: fences and deleting`, () => fenceContract(test))
   describe(`${name}: values`, () => valueContract(test))
 }
 

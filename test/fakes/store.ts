@@ -22,6 +22,7 @@ export interface Fault {
 export class MemoryStore implements Store {
   readonly #clock: Clock
   readonly #held = new Map<string, Held>()
+  readonly #fences = new Map<string, number>()
   /** Every call of `write`, as it came. */
   readonly writes: { keys: string[]; options: WriteOptions }[] = []
   isClosed = false
@@ -48,7 +49,8 @@ export class MemoryStore implements Store {
       const fault: Fault | undefined = options.signal.aborted
         ? { outcome: 'failed' as const, retryable: true }
         : this.faultOf(entry)
-      if (fault === undefined) result.outcomes.push(this.#write(entry, options))
+      if (fault === undefined && this.#isFenced(options)) fenced(result, index, entry.key)
+      else if (fault === undefined) result.outcomes.push(this.#write(entry, options))
       else {
         const code = fault.outcome === 'unknown' ? 'WRITE_UNCONFIRMED' : 'STORE_REFUSED'
         result.outcomes.push(fault.outcome)
@@ -83,6 +85,12 @@ export class MemoryStore implements Store {
     yield this.keys.filter((key) => pattern.test(key))
   }
 
+  async unlink(keys: readonly string[]): Promise<number> {
+    const there = new Set(keys.filter((key) => this.#get(key) !== undefined))
+    for (const key of there) this.#held.delete(key)
+    return there.size
+  }
+
   async stats(): Promise<StoreStats> {
     const bound = { maxMemoryBytes: 0, evictionPolicy: 'noeviction', evictedKeys: 0 }
     return { version: '0.0.0', usedMemoryBytes: 0, ...bound, keyspaceHits: 0, keyspaceMisses: 0 }
@@ -101,6 +109,19 @@ export class MemoryStore implements Store {
     this.#held.delete(key)
   }
 
+  /** The newest token that was given out for a fence's key. */
+  setFence(key: string, token: number): void {
+    this.#fences.set(key, token)
+  }
+
+  fenceOf(key: string): number | undefined {
+    return this.#fences.get(key)
+  }
+
+  #isFenced({ fence }: WriteOptions): boolean {
+    return fence !== undefined && (this.#fences.get(fence.key) ?? 0) > fence.token
+  }
+
   #get(key: string): Held | undefined {
     const held = this.#held.get(key)
     return held === undefined || held.expiresMs <= this.#clock.nowMs() ? undefined : held
@@ -116,6 +137,12 @@ export class MemoryStore implements Store {
     this.#held.set(key, { value: stored(encoded), version, expiresMs: this.#clock.nowMs() + ttlMs })
     return 'written'
   }
+}
+
+function fenced(result: WriteResult, index: number, key: string): void {
+  const failure = { code: 'LOCK_LOST', message: `'${key}' was not written: somebody else holds the lock`, key } as const
+  result.outcomes.push('failed')
+  result.failures.set(index, { failure, retryable: false })
 }
 
 function stored(encoded: Encoded): StoredValue {

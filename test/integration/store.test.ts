@@ -4,6 +4,7 @@ import { startEmbeddedRedis } from '../../src/embedded/redis.ts'
 import { currentRuntime } from '../../src/runtime/index.ts'
 import { RedisStore } from '../../src/store/redis.ts'
 import { storeContract } from '../contract/store.contract.ts'
+import { looker } from '../support/coordination.ts'
 import { startRedisServer } from '../support/servers.ts'
 
 const SERVERS = { 'redis-server': () => startRedisServer(), 'embedded Valkey': () => startEmbeddedRedis() }
@@ -19,7 +20,15 @@ for (const [name, start] of Object.entries(SERVERS)) {
     storeContract('RedisStore', async () => {
       const store = new RedisStore({ url: server.url, clock: systemClock(currentRuntime().nowNs) })
       await store.connect(5000)
-      return { store, cleanUp: () => store.close() }
+      const redis = looker(server.url)
+      return {
+        store,
+        setFence: async (key, token) => void (await redis.set(key, token)),
+        async cleanUp() {
+          redis.disconnect()
+          await store.close()
+        },
+      }
     })
   })
 }
