@@ -203,7 +203,10 @@ function statement(
   }
   // What a tagged template would pass; the built query is a fragment of it.
   const strings = [prefix + before, after]
-  return connection(Object.assign(strings, { raw: strings }) as never, built as never) as PendingQuery<never[]>
+  const whole = connection(Object.assign(strings, { raw: strings }) as never, built as never) as PendingQuery<never[]>
+  // Each batch is another text: prepared, they would fill both sides' memory for the connection's life.
+  Object.assign((whole as unknown as { options: object }).options, { prepare: false })
+  return whole
 }
 
 async function rowSet(query: PendingQuery<never[]>): Promise<RowSet> {

@@ -1,4 +1,5 @@
 import type { OrderColumn, SqlTask } from '../config/task.ts'
+import type { KeyParams } from '../keyspace/template.ts'
 import type { Params } from '../types.ts'
 import type { Statement } from './sql-client.ts'
 import type { RowRange } from './types.ts'
@@ -59,6 +60,30 @@ export function rangeStatement(task: SqlTask, params: Readonly<Params>, range: R
 }
 
 /**
+ * The rows whose key columns hold one of these values. `'typed'`: the values are literals that take the type of their column,
+ * so that an index can serve them; Postgres refuses them all if one can't be of that type. `'text'`: the columns' text is
+ * compared, which any value can stand, and which reads every row.
+ */
+export function keysStatement(
+  task: SqlTask,
+  params: Readonly<Params>,
+  ids: readonly KeyParams[],
+  as: 'typed' | 'text',
+): Statement {
+  const { names } = task.key
+  if (names.length === 0) return wrap(task, params, 'select q.* from (', ') q')
+  const tuple = (items: string[]) => (items.length === 1 ? (items[0] as string) : `(${items.join(', ')})`)
+  const columns = tuple(names.map((name) => `q.${quoted(name)}${as === 'text' ? '::text' : ''}`))
+  const values = ids.map((id) => tuple(names.map((name) => literal(id[name] as string))))
+  return wrap(task, params, 'select q.* from (', `) q where ${columns} in (${values.join(', ')})`)
+}
+
+/** No rows, but the names of the query's columns. */
+export function columnsStatement(task: SqlTask, params: Readonly<Params>): Statement {
+  return wrap(task, params, 'select q.* from (', ') q limit 0')
+}
+
+/**
  * "At or after the boundary" (`from`), or its exact opposite, in the order key's directions.
  * One direction throughout is a row comparison, which an index can serve; mixed ones are spelt out.
  */
@@ -83,6 +108,12 @@ function orderClause({ orderBy }: SqlTask): string {
 
 function quoted(column: string): string {
   return `"${column.replaceAll('"', '""')}"`
+}
+
+/** Text as Postgres' `quote_literal` writes it: the same whatever `standard_conforming_strings` says. Holds no NUL. */
+function literal(text: string): string {
+  const inner = text.replaceAll("'", "''")
+  return inner.includes('\\') ? ` E'${inner.replaceAll('\\', '\\\\')}'` : `'${inner}'`
 }
 
 /** The task's query between `before` and `after`. */

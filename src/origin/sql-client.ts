@@ -44,3 +44,6 @@ export interface RowCursor {
   /** Ends the transaction. Never throws; safe to call twice. */
   close(): Promise<void>
 }
+
+/** A query that is never wrong: whatever fails, the database can't be used. */
+export const PING: Statement = { before: 'select 1', query: { text: '', args: [] }, after: '' }

@@ -1,11 +1,18 @@
 import type { SqlTask } from '../config/task.ts'
 import { PrewarmError, toFailure } from '../errors.ts'
+import type { KeyParams } from '../keyspace/template.ts'
 import { isOlderVersion, versionText } from '../keyspace/version.ts'
-import { rangeStatement, streamStatement } from './ranges.ts'
+import { columnsStatement, keysStatement, rangeStatement, streamStatement } from './ranges.ts'
 import type { RowCursor, RowSet, SqlClient } from './sql-client.ts'
 import type { Origin, ReadFailure, ReadOptions, ReadResult, SourceRecord, Work } from './types.ts'
 
-/** The origin of a `sql` task: its rows, a range or a page at a time. */
+/**
+ * The origin of a `sql` task: its rows, a range or a page at a time, or those of named keys.
+ *
+ * Keys by name are looked for among the rows that the query gives: what its own `limit` or `where` leaves out is not found.
+ * A key is found if Postgres reads its values back as the columns' own, and the row then gives the very same key: `k:01` does not
+ * find the row of the integer 1, and for `json`, whose times are in milliseconds, a time with microseconds is not found.
+ */
 export class SqlOrigin implements Origin {
   readonly #task: SqlTask
   readonly #client: SqlClient
@@ -25,8 +32,44 @@ export class SqlOrigin implements Origin {
       const rows = await this.#client.rows(query, { as: this.#as, timeoutMs, signal })
       return { ...toRecords(this.#task, rows), requests: 1, done: true }
     }
-    if (work.kind === 'page') return this.#nextPage(work, options)
-    throw new TypeError(`A query has no keys to read by name (task '${this.#task.name}')`)
+    return work.kind === 'page' ? this.#nextPage(work, options) : this.#named(work.keys, options)
+  }
+
+  /** One request; a second one where a key's value can't be of its column's type. */
+  async #named(keys: readonly string[], options: ReadOptions): Promise<ReadResult> {
+    const { key: template } = this.#task
+    const failures = new Map<string, ReadFailure>()
+    const asked = new Map<string, KeyParams>()
+    for (const key of keys) {
+      const ids = template.match(key)
+      if (ids === null) failures.set(key, keyFailure(key, 'KEY_INVALID', `'${key}' is no key of '${template.source}'`))
+      else asked.set(key, ids)
+    }
+    // No text in Postgres holds a NUL, or half a character.
+    const ids = [...asked.values()].filter((one) => Object.values(one).every(isStorable))
+    const found = ids.length === 0 ? NOTHING : await this.#rowsOf(ids, options)
+    const records = found.records.filter(({ key }) => asked.delete(key))
+    for (const failure of found.failures)
+      if (failure.key !== null && asked.delete(failure.key)) failures.set(failure.key, failure)
+    for (const key of asked.keys())
+      failures.set(key, keyFailure(key, 'ORIGIN_NO_VALUE', `The origin has no value for '${key}'`))
+    const { duplicates, requests } = found
+    return { records, failures: [...failures.values()], duplicates, requests, done: true }
+  }
+
+  async #rowsOf(ids: readonly KeyParams[], { params, timeoutMs, signal }: ReadOptions): Promise<Found> {
+    const options = { as: this.#as, timeoutMs, signal }
+    const task = this.#task
+    const read = async (as: 'typed' | 'text') => this.#client.rows(keysStatement(task, params, ids, as), options)
+    try {
+      return { ...toRecords(task, await read('typed')), requests: 1 }
+    } catch (error) {
+      const state = error instanceof PrewarmError ? (error.detail ?? '') : ''
+      // The error that tells which columns there are, unless the query itself asks for one that is not there.
+      if (state === NO_COLUMN) toRecords(task, await this.#client.rows(columnsStatement(task, params), options))
+      if (!NOT_OF_THE_TYPE.test(state)) throw error
+    }
+    return { ...toRecords(task, await read('text')), requests: 2 }
   }
 
   /** Pages of one stream are read one after the other, whoever asks. */
@@ -75,6 +118,22 @@ export class SqlOrigin implements Origin {
     await Promise.all([...this.#streams.keys()].map((id) => this.closeStream(id)))
     this.#streams.clear()
   }
+}
+
+type Found = Omit<ReadResult, 'done'>
+
+const NOTHING: Found = { records: [], failures: [], duplicates: 0, requests: 0 }
+
+/** SQLSTATEs: a literal that its column's type can't hold, or a type without `=` (json). */
+const NOT_OF_THE_TYPE = /^(22P02|22003|22007|22008|22023|42883)$/
+const NO_COLUMN = '42703'
+
+function isStorable(text: string): boolean {
+  return !text.includes('\0') && text.isWellFormed()
+}
+
+function keyFailure(key: string, code: 'KEY_INVALID' | 'ORIGIN_NO_VALUE', message: string): ReadFailure {
+  return { key, failure: { code, message, key }, retryable: false }
 }
 
 /** Ended streams that are remembered. */

@@ -29,6 +29,8 @@ export interface ReadFailure {
   failure: Failure
   /** It may pass: another try can help. */
   retryable: boolean
+  /** The origin asked to be left alone for so long: no failure of the key's, and to be tried again after that. */
+  retryAfterMs?: number
 }
 
 /** What one read brought. Every key asked for, or row found, is in `records` or in `failures`. */
@@ -39,6 +41,8 @@ export interface ReadResult {
   duplicates: number
   /** Requests that the origin got. */
   requests: number
+  /** How long it paused of its own accord, between requests. */
+  pausedMs?: number
   /** A stream's last page, or anything that is not a stream. */
   done: boolean
 }

@@ -133,8 +133,4 @@ describe('SqlOrigin', () => {
     await origin.close()
     assertEquals(client.openCursors, 0)
   })
-
-  it('read refuses keys: a query has none to read by name', async () => {
-    await assertRejects(() => originOf(1).origin.read({ kind: 'keys', keys: ['k:1'] }, options()), TypeError)
-  })
 })

@@ -69,6 +69,26 @@ describe('TokenBucket', () => {
     assertEquals(waits, [100, 100, 100])
   })
 
+  it('retune goes on at another rate, and keeps what was saved up, within its bound', () => {
+    const clock = new FakeClock()
+    const bucket = new TokenBucket(100, clock)
+    bucket.retune(20)
+    assertEquals([bucket.take(1), bucket.take(1), bucket.take(1)], [0, 0, 50])
+    clock.tick(25)
+    bucket.retune(1000)
+    assertEquals(bucket.take(1), 0.5)
+    clock.tick(1000)
+    assertEquals([bucket.take(100), bucket.take(1)], [0, 1])
+    assertThrows(() => bucket.retune(0), RangeError, 'rps must be > 0, current value is 0')
+  })
+
+  it('retune leaves what is still to be paid off', () => {
+    const bucket = new TokenBucket(10, new FakeClock())
+    assertEquals(bucket.take(6), 0)
+    bucket.retune(100)
+    assertEquals(bucket.take(10), 150)
+  })
+
   it('TokenBucket refuses a rate that is not above 0', () => {
     for (const rate of [0, -1, Number.NaN])
       assertThrows(
