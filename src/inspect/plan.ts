@@ -71,7 +71,7 @@ async function countRows({ client }: Warmer, task: SqlTask, params: Params, sign
 
 /** The first keys of a query's task, read without the values. Rows that give no key are left out. */
 export async function firstKeys(
-  { client }: Warmer,
+  { client }: Pick<Warmer, 'client'>,
   task: SqlTask,
   params: Params,
   count: number,

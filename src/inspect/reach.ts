@@ -1,5 +1,6 @@
 import type { Settings } from '../config/settings.ts'
 import { isPrewarmError, PrewarmError } from '../errors.ts'
+import { PING } from '../origin/sql-client.ts'
 import type { Warmer } from '../warmer.ts'
 import type { Selected } from './select.ts'
 
@@ -28,13 +29,12 @@ function needsDatabase({ databaseUrl }: Settings, selected: readonly Selected[])
 }
 
 async function askPostgres({ client }: Warmer, url: string | undefined, signal: AbortSignal): Promise<void> {
-  const query = { before: 'select 1', query: { text: '', args: [] }, after: '' }
   try {
     // The client adds a second of its own to the statement's bound.
-    await client.rows(query, { as: 'text', timeoutMs: REACH_TIMEOUT_MS - 1000, signal })
+    await client.rows(PING, { as: 'text', timeoutMs: REACH_TIMEOUT_MS - 1000, signal })
   } catch (error) {
     if (isPrewarmError(error) && error.code === 'JOB_CANCELLED') throw error
-    // 'select 1' is never wrong: whatever failed, this database can't be used.
+    // Whatever failed, this database can't be used.
     const why = (error instanceof Error ? error.message : String(error)).replace(/^Cannot reach Postgres: /, '')
     throw new PrewarmError('ORIGIN_UNREACHABLE', `Cannot reach Postgres${hostOf(url)}: ${why}`, { cause: error })
   }
