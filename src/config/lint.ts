@@ -26,16 +26,14 @@ function duplicateKeys(tasks: readonly Task[]): string[] {
 function shortTtl(task: Task, nowMs: number): string[] {
   if (task.schedule === undefined) return []
   const intervalMs = longestIntervalMs(task.schedule, nowMs)
-  if (intervalMs === null)
-    return [`tasks.${task.name}.schedule is '${task.schedule}', which never runs: expected a cron expression`]
-  if (task.ttlMs * (1 - task.ttlJitter) >= intervalMs) return []
+  if (intervalMs === null || task.ttlMs * (1 - task.ttlJitter) >= intervalMs) return []
   return [
     `tasks.${task.name}.ttl is ${showMs(task.ttlMs)} (less ${Math.round(task.ttlJitter * 100)} % jitter) but its schedule runs every ${showMs(intervalMs)}: ` +
       `keys are gone before they are warmed again; raise ttl or run more often`,
   ]
 }
 
-/** The longest pause between runs among the next few, or null if the expression is no cron expression. */
+/** The longest pause between runs among the next few, or null if it runs once at most. */
 function longestIntervalMs(schedule: string, nowMs: number): number | null {
   try {
     const runs = new Cron(schedule, { paused: true }).nextRuns(12, new Date(nowMs)).map((run) => run.getTime())

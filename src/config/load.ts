@@ -1,5 +1,6 @@
 import { PrewarmError, redact } from '../errors.ts'
 import type { Runtime } from '../runtime/types.ts'
+import { checkSchedules } from '../schedule/check.ts'
 import type { ConfigDefinition } from './define.ts'
 import { type EnvironmentSettings, ownVariables, readEnvironment } from './environment.ts'
 import { lint } from './lint.ts'
@@ -49,6 +50,7 @@ export function resolveConfig(
       throw new PrewarmError('CONFIG_INVALID', `tasks.${name}: ${(error as Error).message}`, { cause: error })
     }
   }
+  checkSchedules({ definition, tasks }, nowMs)
   return { definition, settings, tasks, warnings: lint([...tasks.values()], nowMs), env: ownVariables(env), file }
 }
 

@@ -52,13 +52,6 @@ describe('lint', () => {
     assertEquals(warningsOf({ one: task({ schedule: '0 */2 * * *' }) }).length, 1)
   })
 
-  it('lint warns of a schedule that is none', () => {
-    for (const schedule of ['every day', '61 * * * *', '0 0 31 2 *'])
-      assertEquals(warningsOf({ one: task({ schedule }) }), [
-        `tasks.one.schedule is '${schedule}', which never runs: expected a cron expression`,
-      ])
-  })
-
   it('lint warns of templates that make the same keys, whatever their placeholders are called', () => {
     const tasks = {
       one: task({ key: 'user:{id}' }),
