@@ -1,10 +1,21 @@
-/** Makes sure that real `redis-server` and PostgreSQL are on this machine. Never skips: it installs them or says what to type. */
+/**
+ * Makes sure that what the tests run for real is on this machine: `redis-server`, PostgreSQL, Prometheus with `promtool`,
+ * Alertmanager's `amtool`, Chromium. Never skips: it installs them or says what to type.
+ */
 import { spawnSync } from 'node:child_process'
 import process from 'node:process'
 import { findPostgresBin, findProgram } from './servers.ts'
 
 const INSTALL_DEADLINE_MS = 10 * 60_000
-const BY_HAND = 'sudo apt-get update && sudo apt-get install -y --no-install-recommends redis-server postgresql'
+const BY_HAND = 'sudo apt-get update && sudo apt-get install -y --no-install-recommends'
+
+/** Debian's package -> the programs of it that the tests need, each under any one of its names. */
+const PROGRAMS: Record<string, string[][]> = {
+  'redis-server': [['redis-server']],
+  prometheus: [['prometheus'], ['promtool']],
+  'prometheus-alertmanager': [['amtool']],
+  chromium: [['chromium', 'chromium-browser', 'google-chrome']],
+}
 
 /** Run as root. Debian starts what it installs, unless policy-rc.d forbids it; nor do we need the cluster it would make. */
 const INSTALL = `
@@ -22,13 +33,13 @@ apt-get update
 apt-get install -y --no-install-recommends "$@"
 `
 
-/** Returns when both servers can be started. @throws {Error} with the line to type, where they can't be installed from here */
+/** Returns when all of them can be started. @throws {Error} with the line to type, where they can't be installed from here */
 export function provision(): void {
   const missing = missingPackages()
   if (missing.length === 0) return
   const asRoot = rootCommand()
   if (findProgram('apt-get') === undefined || asRoot === undefined) throw new Error(advice(missing))
-  console.log(`provision: installing ${missing.join(' and ')} with apt-get`)
+  console.log(`provision: installing ${missing.join(', ')} with apt-get`)
   const [program = 'sh', ...rest] = [...asRoot, 'sh', '-c', INSTALL, 'provision', ...missing]
   spawnSync(program, rest, { stdio: ['ignore', 'inherit', 'inherit'], timeout: INSTALL_DEADLINE_MS })
   const still = missingPackages()
@@ -36,8 +47,9 @@ export function provision(): void {
 }
 
 function missingPackages(): string[] {
-  const missing: string[] = []
-  if (findProgram('redis-server') === undefined) missing.push('redis-server')
+  const missing = Object.entries(PROGRAMS)
+    .filter(([, programs]) => programs.some((names) => names.every((name) => findProgram(name) === undefined)))
+    .map(([name]) => name)
   if (findPostgresBin() === undefined) missing.push('postgresql')
   return missing
 }
@@ -50,10 +62,12 @@ function rootCommand(): string[] | undefined {
 }
 
 function advice(missing: string[]): string {
-  const line = process.platform === 'darwin' ? 'brew install redis postgresql@17 && brew link postgresql@17' : BY_HAND
+  const brew =
+    'brew install redis postgresql@17 prometheus alertmanager && brew link postgresql@17 && brew install --cask chromium'
+  const line = process.platform === 'darwin' ? brew : `${BY_HAND} ${missing.join(' ')}`
   return (
-    `the tests need real servers, and this machine lacks ${missing.join(' and ')} ` +
-    `(redis-server; initdb, postgres and psql in one folder). Type:\n\n  ${line}\n`
+    `the tests need real programs, and this machine lacks ${missing.join(', ')} ` +
+    `(redis-server; initdb, postgres and psql in one folder; prometheus and promtool; amtool; chromium). Type:\n\n  ${line}\n`
   )
 }
 
