@@ -1,0 +1,40 @@
+import type { z } from '@hono/zod-openapi'
+import { redact } from '../errors.ts'
+import { type FieldError, RequestError } from './problem.ts'
+
+/** Fields told of in one answer. */
+const MAX_ERRORS = 20
+
+const PLACES: Record<string, string> = { json: 'body', query: 'query', param: 'path', header: 'headers' }
+
+/** The error of a request that a schema refuses: each field with its value and what was expected. */
+export function invalid(target: string, error: z.core.$ZodError, given: unknown): RequestError {
+  const place = PLACES[target] ?? target
+  const errors = error.issues.flatMap((issue) => fieldErrors(issue, given, place)).slice(0, MAX_ERRORS)
+  return new RequestError('REQUEST_INVALID', errors.map(line).join('; '), { errors })
+}
+
+function line({ field, value, expected }: FieldError): string {
+  const is = value === null ? 'missing or null' : typeof value === 'string' ? `'${value}'` : value
+  return `${field} is ${is}, expected ${expected}`
+}
+
+function fieldErrors(issue: z.core.$ZodIssue, given: unknown, place: string): FieldError[] {
+  const found = issue.path.reduce<unknown>((at, step) => (Object(at) as Record<PropertyKey, unknown>)[step], given)
+  const path = issue.path.map(String)
+  if (issue.code !== 'unrecognized_keys')
+    return [{ field: path.join('.') || place, value: show(found), expected: issue.message }]
+  return issue.keys.map((key) => ({
+    field: [...path, key.slice(0, 100)].join('.'),
+    value: show((found as Record<string, unknown>)[key]),
+    expected: issue.message,
+  }))
+}
+
+function show(value: unknown): FieldError['value'] {
+  if (value === undefined || value === null) return null
+  if (typeof value === 'number' || typeof value === 'boolean')
+    return Number.isFinite(Number(value)) ? value : String(value)
+  if (typeof value !== 'string') return Array.isArray(value) ? 'a list' : 'an object'
+  return redact(value.length > 100 ? `${value.slice(0, 100)}…` : value)
+}
