@@ -1,6 +1,7 @@
 import type { Clock } from './clock.ts'
 import { codecFor } from './codec/index.ts'
 import type { Task } from './config/task.ts'
+import type { Fence } from './coordination/types.ts'
 import { type Failure, PrewarmError, toFailure } from './errors.ts'
 import { noKeys } from './job/tally.ts'
 import { jitteredTtlMs } from './keyspace/ttl.ts'
@@ -18,9 +19,14 @@ export interface BatchReport {
   firstError: Failure | null
   /** Some of the keys that are in the store now. */
   sample: string[]
+  /** What became of single keys, as far as they were asked for. */
+  outcomes: [string, Outcome][]
   /** The stream has no further page. */
   done: boolean
   originRequests: number
+  /** The origin asked to be left alone for so long: the longest of its keys. */
+  retryAfterMs?: number
+  /** Without the pauses that an origin makes between requests. */
   readNs: number
   writeNs: number
 }
@@ -29,6 +35,12 @@ export interface BatchOptions extends ReadOptions {
   /** Bound on the writing, ms. */
   storeTimeoutMs: number
   backoffBaseMs: number
+  /** Instead of the task's, which may have been changed since this thread read it. */
+  ttlMs: number
+  retries: number
+  fence?: Fence | undefined
+  /** Keys whose single outcomes are wanted. */
+  keyEvents: number
   /** Called with the number of keys just before they are sent: from here on a lost worker may have written. */
   onWriting?: (keys: number) => void
 }
@@ -58,16 +70,16 @@ export async function runBatch(task: Task, work: Work, options: BatchOptions, ed
   const read = await origin.read(work, { ...options, onBegin })
   report.done = read.done
   report.originRequests = read.requests
-  const entries = encode(task, read, report)
-  report.readNs = clock.nowNs() - startNs
+  const entries = encode(task, read, report, options)
+  const readEndNs = clock.nowNs()
+  report.readNs = Math.max(0, readEndNs - startNs - (read.pausedMs ?? 0) * 1e6)
 
-  if (options.signal.aborted)
-    throw new PrewarmError('JOB_CANCELLED', `Task '${task.name}' was cancelled before a write`)
+  if (options.signal.aborted) throw new PrewarmError('JOB_CANCELLED', cancelled(task).message)
   if (entries.length > 0) {
     options.onWriting?.(entries.length)
-    await write(task, entries, options, edges, report)
+    await write(task, work, entries, options, edges, report)
   }
-  report.writeNs = clock.nowNs() - startNs - report.readNs
+  report.writeNs = clock.nowNs() - readEndNs
   return report
 }
 
@@ -78,6 +90,7 @@ export function emptyReport(): BatchReport {
     retryKeys: [],
     firstError: null,
     sample: [],
+    outcomes: [],
     done: true,
     originRequests: 0,
     readNs: 0,
@@ -85,21 +98,20 @@ export function emptyReport(): BatchReport {
   }
 }
 
-function encode(task: Task, read: ReadResult, report: BatchReport): Entry[] {
-  for (const { key, failure, retryable } of read.failures) {
-    if (retryable && key !== null) {
-      report.retryKeys.push(key)
-      report.firstError ??= failure
-    } else count(report, 'failed', failure)
+function encode(task: Task, read: ReadResult, report: BatchReport, options: BatchOptions): Entry[] {
+  for (const { key, failure, retryable, retryAfterMs } of read.failures) {
+    if (retryAfterMs !== undefined) report.retryAfterMs = Math.max(report.retryAfterMs ?? 0, retryAfterMs)
+    if (retryable && key !== null) giveBack(report, key, failure)
+    else count(report, options, 'failed', key, failure)
   }
   const codec = codecFor(task.value)
   const entries: Entry[] = []
   for (const { key, value, version } of read.records) {
     try {
       const encoded = codec.encode(value)
-      entries.push({ key, ttlMs: jitteredTtlMs(key, task.ttlMs, task.ttlJitter), encoded, version })
+      entries.push({ key, ttlMs: jitteredTtlMs(key, options.ttlMs, task.ttlJitter), encoded, version })
     } catch (error) {
-      count(report, 'failed', { ...toFailure(error, 'VALUE_INVALID'), key })
+      count(report, options, 'failed', key, { ...toFailure(error, 'VALUE_INVALID'), key })
     }
   }
   return entries
@@ -108,6 +120,7 @@ function encode(task: Task, read: ReadResult, report: BatchReport): Entry[] {
 /** Writes; what surely was not written, and may be, is tried again while the value is fresh. */
 async function write(
   task: Task,
+  work: Work,
   entries: Entry[],
   options: BatchOptions,
   { store, clock, random }: BatchEdges,
@@ -122,19 +135,20 @@ async function write(
       versionField: versionField(task),
       timeoutMs,
       signal: options.signal,
+      ...(options.fence === undefined ? {} : { fence: options.fence }),
     })
-    const mayRetry = attempt < task.retries && clock.nowMs() < deadlineMs && !options.signal.aborted
+    const isCancelled = options.signal.aborted
+    const mayRetry = attempt < options.retries && clock.nowMs() < deadlineMs && !isCancelled
     const again: Entry[] = []
     for (const [index, entry] of left.entries()) {
       const failed = failures.get(index)
       // `add` and `newer` look again before they write, so their own value may be tried once more.
       const mayWriteAgain = failed?.retryable || (failed?.needsFreshRead && task.mode !== 'overwrite')
       if (mayWriteAgain && mayRetry) again.push(entry)
-      else if (failed?.needsFreshRead && task.kind !== 'sql') {
-        report.retryKeys.push(entry.key)
-        report.firstError ??= failed.failure
-      } else {
-        count(report, outcomes[index] as Outcome, failed?.failure)
+      else if (failed?.retryable && isCancelled) giveBack(report, entry.key, cancelled(task))
+      else if (failed?.needsFreshRead && work.kind === 'keys') giveBack(report, entry.key, failed.failure)
+      else {
+        count(report, options, outcomes[index] as Outcome, entry.key, failed?.failure)
         if (failed === undefined && report.sample.length < SAMPLE) report.sample.push(entry.key)
       }
     }
@@ -143,11 +157,20 @@ async function write(
     const pauseMs = backoffMs(attempt, options.backoffBaseMs, random)
     await clock.sleep(Math.min(pauseMs, Math.max(0, deadlineMs - clock.nowMs())), options.signal)
     if (options.signal.aborted) {
-      const message = `Task '${task.name}' was cancelled before a write was tried again`
-      for (const { key } of left) count(report, 'failed', { code: 'JOB_CANCELLED', message, key })
+      for (const { key } of left) giveBack(report, key, cancelled(task))
       return
     }
   }
+}
+
+function cancelled(task: Task): Failure {
+  return { code: 'JOB_CANCELLED', message: `Task '${task.name}' was cancelled before a write` }
+}
+
+/** Surely not written, and not given up: whoever sent the batch may send the key again. */
+function giveBack(report: BatchReport, key: string, failure: Failure): void {
+  report.retryKeys.push(key)
+  report.firstError ??= { ...failure, key }
 }
 
 /** The field or property that holds the version in the value itself, if one does. */
@@ -164,8 +187,15 @@ const FIELD = {
   unknown: 'unknown',
 } as const
 
-function count(report: BatchReport, outcome: Outcome, failure?: Failure): void {
+function count(
+  report: BatchReport,
+  { keyEvents }: BatchOptions,
+  outcome: Outcome,
+  key: string | null,
+  failure?: Failure,
+): void {
   report.keys.planned++
   report.keys[FIELD[outcome]]++
   if (failure !== undefined) report.firstError ??= failure
+  if (key !== null && report.outcomes.length < keyEvents) report.outcomes.push([key, outcome])
 }

@@ -1,26 +1,24 @@
-import { type Clock, systemClock } from './clock.ts'
+import { systemClock } from './clock.ts'
+import { composeService } from './compose-service.ts'
+import { buildEdges, buildOrigin, lazyClient, openStore } from './compose-worker.ts'
 import type { ConfigDefinition } from './config/define.ts'
-import { type Config, importConfig, loadConfig, resolveConfig } from './config/load.ts'
-import type { FlagSettings, Settings } from './config/settings.ts'
+import { type Config, loadConfig, resolveConfig } from './config/load.ts'
+import type { FlagSettings } from './config/settings.ts'
 import type { Task } from './config/task.ts'
 import { startEmbeddedPostgres } from './embedded/postgres.ts'
 import { startEmbeddedRedis } from './embedded/redis.ts'
 import { PrewarmError } from './errors.ts'
-import { FunctionOrigin } from './origin/function.ts'
 import { OriginGuard } from './origin/guard.ts'
-import { HttpOrigin } from './origin/http.ts'
-import { openPostgres, tlsFiles } from './origin/postgres.ts'
-import type { SqlClient } from './origin/sql-client.ts'
-import { SqlOrigin } from './origin/sql-read.ts'
-import type { Origin } from './origin/types.ts'
-import { type ExecutorEdges, serveBatches } from './pool/executor.ts'
+import { tlsFiles } from './origin/postgres.ts'
+import { serveBatches } from './pool/executor.ts'
 import { portPair } from './pool/inline.ts'
 import { Pool } from './pool/pool.ts'
 import type { WorkerSetup } from './pool/protocol.ts'
+import { poolSize } from './retune.ts'
 import { currentRuntime } from './runtime/index.ts'
 import type { Runtime, WorkerPort } from './runtime/types.ts'
-import { RedisStore } from './store/redis.ts'
 import { Warmer } from './warmer.ts'
+import type { WarmerParts } from './warmer-parts.ts'
 
 const WORKER = new URL('../workers/warm-worker.ts', import.meta.url)
 
@@ -30,6 +28,11 @@ export interface WarmerOptions extends FlagSettings {
   /** A configuration file, which workers can import. @default prewarm.config.ts in the working directory */
   file?: string
   env?: Readonly<Record<string, string | undefined>>
+  /**
+   * It is there for others, not for one run: `start()` then keeps the schedules, the list of jobs is kept in Redis and
+   * outlives a crash, jobs that an instance which is gone has left unfinished are taken up. @default false
+   */
+  service?: boolean
   /** Told what is embedded for lack of a URL, and what workers were lost. */
   onNotice?: (text: string) => void
 }
@@ -65,7 +68,13 @@ export async function settleConfig(options: WarmerOptions, runtime: Runtime): Pr
  */
 export async function composeWarmer(
   config: Config,
-  { onNotice = () => {}, withStore = true }: Pick<WarmerOptions, 'onNotice'> & { withStore?: boolean },
+  {
+    onNotice = () => {},
+    withStore = true,
+    service = false,
+  }: Pick<WarmerOptions, 'onNotice' | 'service'> & {
+    withStore?: boolean
+  },
   runtime: Runtime,
 ): Promise<Warmer> {
   const { settings } = config
@@ -77,117 +86,51 @@ export async function composeWarmer(
   const client = lazyClient(database, settings, 4)
   cleanUps.unshift(client.close)
 
-  const size = settings.workers
-  const slots = Math.ceil(settings.concurrentWarmers / Math.max(1, size))
-  const setup: WorkerSetup = {
-    configFile: config.file ?? '',
-    env: config.env,
-    redisUrl,
-    databaseUrl: database,
-    slots,
-    maxConnections: 2 * settings.concurrentWarmers,
+  const current = { config }
+  const store = openStore(redisUrl, settings, clock)
+  const tls = settings.redisTls === undefined ? undefined : tlsFiles(settings.redisTls)
+  const isInline = settings.workers === 0
+  const { sharedRate, close, ...parts } = composeService({
+    ...{ current, redisUrl, tls, store, clock },
+    random: Math.random,
+    isService: service,
+  })
+  cleanUps.unshift(close)
+  const workerSetup = (): WorkerSetup => {
+    const { settings: now } = current.config
+    return {
+      configFile: config.file ?? '',
+      env: current.config.env,
+      redisUrl,
+      databaseUrl: database,
+      slots: poolSize(now).slots,
+      maxConnections: 2 * now.concurrentWarmers,
+    }
   }
   const pool = new Pool({
-    size: Math.max(1, size),
+    size: poolSize(settings).threads,
     clock,
-    setup,
-    startWorker: (id) => (size === 0 ? inlineWorker(config, runtime) : runtime.startWorker(WORKER, `prewarm-${id}`)),
+    setup: workerSetup(),
+    startWorker: (id) =>
+      isInline ? inlineWorker(() => current.config, runtime) : runtime.startWorker(WORKER, `prewarm-${id}`),
     onLost: (reason) => onNotice(`a worker was lost and is replaced: ${reason}`),
   })
-  return new Warmer({
-    config,
-    clock,
-    random: Math.random,
-    store: openStore(redisUrl, settings, clock),
-    client: client.get,
-    originOf: (task) => buildOrigin(task, client.get, clock),
-    guard: new OriginGuard({ maxRps: settings.maxOriginRps, maxConcurrent: settings.concurrentWarmers, clock }),
-    pool,
-    cleanUps,
+  const { maxOriginRps: maxRps, concurrentWarmers: maxConcurrent, emergencyThresholdMs } = settings
+  const guardHooks: WarmerParts['guardHooks'] = { onFree: () => {}, onEmergency: () => {} }
+  const guard = new OriginGuard({
+    ...{ maxRps, maxConcurrent, emergencyThresholdMs, clock, sharedRate },
+    onFree: () => guardHooks.onFree(),
+    onEmergency: (change) => guardHooks.onEmergency(change),
   })
+  const originOf = (task: Task) => buildOrigin(task, client.get, clock)
+  const edges = { clock, random: Math.random, store, client: client.get, originOf }
+  return new Warmer({ ...parts, ...edges, current, guard, guardHooks, pool, workerSetup, cleanUps })
 }
 
-/** The worker's half: builds its own edges from its own import of the configuration, then answers batches. */
-export function serveWorker(runtime: Runtime): void {
-  serveBatches(runtime.parentPort(), systemClock(runtime.nowNs), async (setup) => {
-    const definition = await importConfig(setup.configFile, runtime)
-    const flags = { redisUrl: setup.redisUrl, databaseUrl: setup.databaseUrl }
-    const config = resolveConfig(definition, { env: setup.env, flags }, runtime.cores, setup.configFile)
-    return buildEdges(config, setup, runtime)
-  })
-}
-
-function inlineWorker(config: Config, runtime: Runtime): WorkerPort {
+function inlineWorker(config: () => Config, runtime: Runtime): WorkerPort {
   const [ours, theirs] = portPair()
-  serveBatches(theirs, systemClock(runtime.nowNs), async (setup) => buildEdges(config, setup, runtime))
+  serveBatches(theirs, systemClock(runtime.nowNs), async (setup) => buildEdges(config(), setup, runtime))
   return ours
-}
-
-function buildEdges(config: Config, setup: WorkerSetup, runtime: Runtime): ExecutorEdges {
-  const clock = systemClock(runtime.nowNs)
-  const client = lazyClient(setup.databaseUrl, config.settings, setup.maxConnections)
-  const store = openStore(setup.redisUrl, config.settings, clock)
-  const origins = new Map<string, Origin>()
-  return {
-    tasks: config.tasks,
-    random: Math.random,
-    store,
-    originOf(task) {
-      let origin = origins.get(task.name)
-      if (origin === undefined) {
-        origin = buildOrigin(task, client.get, clock)
-        origins.set(task.name, origin)
-      }
-      return origin
-    },
-    async closeStream(task, stream) {
-      const origin = origins.get(task)
-      if (origin instanceof SqlOrigin) await origin.closeStream(stream)
-    },
-    async close() {
-      await Promise.allSettled([...origins.values()].map((origin) => origin.close()))
-      await Promise.allSettled([store.close(), client.close()])
-    },
-  }
-}
-
-function buildOrigin(task: Task, client: () => SqlClient, clock: Clock): Origin {
-  switch (task.kind) {
-    case 'sql':
-      return new SqlOrigin(task, client())
-    case 'load':
-      return new FunctionOrigin(task, client)
-    case 'http':
-      return new HttpOrigin(task, { fetch, sleep: clock.sleep, nowMs: clock.nowMs })
-  }
-}
-
-function openStore(url: string, { redisTls }: Settings, clock: Clock): RedisStore {
-  return new RedisStore({
-    url,
-    tls: redisTls === undefined ? undefined : tlsFiles(redisTls),
-    clock,
-  })
-}
-
-/** A database client that is opened when it is first asked for. */
-function lazyClient(url: string | undefined, { databaseTls }: Settings, maxConnections: number) {
-  let client: SqlClient | undefined
-  return {
-    get(): SqlClient {
-      if (url === undefined) {
-        throw new PrewarmError(
-          'CONFIG_INVALID',
-          'No database is configured: set DATABASE_URL, --database or `database` in the configuration',
-        )
-      }
-      client ??= openPostgres({ url, maxConnections, tls: databaseTls })
-      return client
-    },
-    async close(): Promise<void> {
-      await client?.close()
-    },
-  }
 }
 
 async function embeddedRedis(cleanUps: (() => Promise<void>)[], onNotice: (text: string) => void): Promise<string> {

@@ -1,29 +1,50 @@
+import type { BatchReport } from './batch.ts'
 import type { Clock } from './clock.ts'
 import type { Failure } from './errors.ts'
 import type { Lane } from './job/lane.ts'
+import { batchMessage } from './job/message.ts'
 import type { Unit } from './job/unit.ts'
+import { isOriginDown, seenOf } from './origin/batch-end.ts'
 import type { OriginGuard, Permit } from './origin/guard.ts'
 import type { BatchEnd } from './pool/member.ts'
 import type { Pool } from './pool/pool.ts'
 import { BatchQueue, type Readiness } from './queue/batch-queue.ts'
 
-export interface DispatcherOptions {
-  pool: Pool
-  guard: OriginGuard
-  clock: Clock
+/** What may change while it runs. */
+export interface DispatcherBounds {
   maxOriginRps: number
   backoffBaseMs: number
   /** Streams that may hold a database connection at once. */
   maxOpenStreams: number
-  /** Bound on the writing of one batch, ms. */
-  storeTimeoutMs: number
   /** Batches in a row that may fail to reach the store before everything queued is given up. */
   maxStoreAway: number
+}
+
+export interface DispatcherOptions extends DispatcherBounds {
+  pool: Pool
+  guard: OriginGuard
+  clock: Clock
+  /** Bound on the writing of one batch, ms. */
+  storeTimeoutMs: number
+  /** How many keys of a batch should be told of one by one. @default none */
+  keyEvents?: (keys: number) => number
+  /** Told of each batch that has ended. */
+  onBatch?: (batch: EndedBatch) => void
+}
+
+export interface EndedBatch {
+  lane: Lane
+  jobId: string
+  traceId: string
+  worker: number
+  end: BatchEnd
+  durationNs: number
 }
 
 /** What the dispatcher needs to know of the job a lane belongs to. */
 export interface LaneContext {
   lane: Lane
+  jobId: string
   traceId: string
   /** Called after each batch, and when the lane has ended. */
   onChange(): void
@@ -35,14 +56,18 @@ interface Entry extends LaneContext {
   sent: Map<number, number>
 }
 
-/** What a worker may take beyond the bounds it keeps itself, before it counts as hung, ms. */
-const GRACE_MS = 5000
+/** What a worker that is no longer wanted may take to close its connections, ms. */
+const RETIRE_TIMEOUT_MS = 1500
 
 /** Hands the next batch to the pool whenever a worker has a free slot and the origin gives a permit. */
 export class Dispatcher {
   readonly #options: DispatcherOptions
   readonly #queue = new BatchQueue<Entry>()
   readonly #entries = new Map<Lane, Entry>()
+  /** Batches on their way, with what settles them. */
+  readonly #sending = new Map<number, Promise<void>>()
+  readonly #haltedBatches = new Set<number>()
+  #isHalted = false
   #nextBatch = 0
   #isAwake = false
   #takeBackWake = () => {}
@@ -52,12 +77,23 @@ export class Dispatcher {
   #storeAway = 0
 
   constructor(options: DispatcherOptions) {
-    this.#options = options
+    this.#options = { ...options }
     options.pool.onFree(() => this.wake())
   }
 
   get queued(): number {
     return this.#queue.size
+  }
+
+  /** Lanes that have not ended, by priority. */
+  get depth(): Map<number, number> {
+    const depth = new Map<number, number>()
+    for (const { priority } of this.#entries.values()) depth.set(priority, (depth.get(priority) ?? 0) + 1)
+    return depth
+  }
+
+  get isHalted(): boolean {
+    return this.#isHalted
   }
 
   add(context: LaneContext): void {
@@ -67,12 +103,49 @@ export class Dispatcher {
     this.wake()
   }
 
+  /** From the next batch on it goes by these. */
+  retune(bounds: DispatcherBounds): void {
+    Object.assign(this.#options, bounds)
+    this.wake()
+  }
+
   /** Stops a lane: nothing of it begins any more, what is on its way is told to stop before it writes. */
   stop(lane: Lane, failure: Failure): void {
     const entry = this.#entries.get(lane)
     lane.stop(failure)
     for (const [batch, worker] of entry?.sent ?? []) this.#options.pool.cancel(worker, batch)
     this.#afterChange(entry)
+  }
+
+  /**
+   * Sends nothing more until `resume`, and tells what is on its way to stop before it writes; that is queued again.
+   * Resolves when nothing is on its way. Workers that have not answered after `timeoutMs` are ended.
+   *
+   * @returns `settled`: false if a worker had to be ended, whose last write Redis may still carry out
+   */
+  async halt(timeoutMs: number): Promise<{ halted: number; settled: boolean }> {
+    this.#isHalted = true
+    const { pool, clock } = this.#options
+    const sent = [...this.#entries.values()].flatMap((entry) => [...entry.sent])
+    for (const [batch, worker] of sent) {
+      this.#haltedBatches.add(batch)
+      pool.cancel(worker, batch)
+    }
+    const settled = Promise.all(this.#sending.values()).then(() => true)
+    const timeout = new AbortController()
+    const isSettled = await Promise.race([settled, clock.sleep(timeoutMs, timeout.signal).then(() => false)])
+    timeout.abort()
+    if (!isSettled) {
+      for (const [batch, worker] of sent) if (this.#sending.has(batch)) pool.lose(worker, 'it did not halt')
+      await settled
+    }
+    return { halted: sent.length, settled: isSettled }
+  }
+
+  /** Goes on after `halt`. */
+  resume(): void {
+    this.#isHalted = false
+    this.wake()
   }
 
   /** Looks again for something to send. Cheap to call; runs once for many calls in a row. */
@@ -87,13 +160,14 @@ export class Dispatcher {
   }
 
   #run(): void {
+    this.#options.pool.endRetired((worker) => this.#holdsStream(worker), RETIRE_TIMEOUT_MS)
     this.#retryInMs = null
-    for (;;) {
+    while (!this.#isHalted) {
       const entry = this.#queue.next((candidate) => this.#readiness(candidate))
       if (entry === undefined) break
       const permit = this.#permit as Permit
       this.#permit = undefined
-      void this.#send(entry, permit)
+      this.#send(entry, permit)
     }
     if (this.#retryInMs !== null)
       this.#takeBackWake = this.#options.clock.after(Math.max(1, this.#retryInMs), () => this.wake())
@@ -134,50 +208,61 @@ export class Dispatcher {
     return open
   }
 
+  #holdsStream(worker: number): boolean {
+    for (const lane of this.#entries.keys()) if (lane.heldStream?.worker === worker) return true
+    return false
+  }
+
   #later(ms: number): Readiness {
     this.#retryInMs = Math.min(this.#retryInMs ?? Number.POSITIVE_INFINITY, ms)
     return 'waiting'
   }
 
-  async #send(entry: Entry, permit: Permit): Promise<void> {
-    const { lane, traceId } = entry
-    const { pool, maxOriginRps, backoffBaseMs, storeTimeoutMs } = this.#options
-    const unit = lane.take()
+  #send(entry: Entry, permit: Permit): void {
+    const unit = entry.lane.take()
     const id = this.#nextBatch++
-    const { name, timeoutMs, kind } = lane.task
-    const requestIntervalMs = kind === 'http' ? 1000 / maxOriginRps : 0
-    const readBoundMs = kind === 'http' ? (unit.keys ?? 1) * Math.max(timeoutMs, requestIntervalMs) : timeoutMs + 1000
-    const batch = {
-      id,
-      task: name,
-      work: unit.work,
-      params: lane.params,
-      timeoutMs,
-      storeTimeoutMs,
-      backoffBaseMs,
-      requestIntervalMs,
-      traceId,
-    }
+    const sending = this.#sendUnit(entry, permit, unit, id).finally(() => this.#sending.delete(id))
+    this.#sending.set(id, sending)
+  }
+
+  async #sendUnit(entry: Entry, permit: Permit, unit: Unit, id: number): Promise<void> {
+    const { lane } = entry
+    const { pool, clock, maxOriginRps, backoffBaseMs, storeTimeoutMs, keyEvents } = this.#options
+    const settings = { id, traceId: entry.traceId, maxOriginRps, backoffBaseMs, storeTimeoutMs, keyEvents }
+    const { batch, boundMs } = batchMessage(lane, unit, settings)
+    const startNs = clock.nowNs()
+    let worker = -1
     const end = await permit.breaker.run(() => {
-      const sent = pool.run(batch, readBoundMs + 2 * storeTimeoutMs + GRACE_MS, unit.worker)
-      lane.sentTo(unit, sent.worker)
-      entry.sent.set(id, sent.worker)
+      const sent = pool.run(batch, boundMs, unit.worker)
+      worker = sent.worker
+      lane.sentTo(unit, worker)
+      entry.sent.set(id, worker)
       if (unit.work.kind === 'page') this.wake()
       return sent.end
     }, isOriginDown)
+    const durationNs = clock.nowNs() - startNs
     entry.sent.delete(id)
-    permit.release()
-    lane.settle(unit, end)
+    permit.release(seenOf(end, durationNs))
+    if (this.#haltedBatches.delete(id)) this.#settleHalted(lane, unit, end)
+    else lane.settle(unit, end)
     this.#watchStore(end)
     this.#closeLeftStream(lane, unit, end)
+    this.#options.onBatch?.({ lane, jobId: entry.jobId, traceId: entry.traceId, worker, end, durationNs })
     this.#afterChange(entry)
+  }
+
+  /** A halted page may have left its cursor open; its stream begins anew. */
+  #settleHalted(lane: Lane, unit: Unit, end: BatchEnd): void {
+    const held = lane.heldStream
+    lane.settleHalted(unit, end)
+    if (held !== undefined && lane.heldStream?.id !== held.id)
+      this.#options.pool.closeStream(held.worker, lane.task.name, held.id)
   }
 
   /** A store that stays away would cost every batch its whole deadline: after enough of them the work is given up. */
   #watchStore(end: BatchEnd): void {
     if (end.status !== 'done') return
-    const isAway =
-      end.report.firstError?.code === 'STORE_UNREACHABLE' && end.report.keys.failed === end.report.keys.planned
+    const isAway = isStoreAway(end.report)
     this.#storeAway = isAway ? this.#storeAway + 1 : 0
     if (this.#storeAway < this.#options.maxStoreAway) return
     this.#storeAway = 0
@@ -199,20 +284,6 @@ export class Dispatcher {
   }
 }
 
-/**
- * What the breaker counts: an origin that is away, too slow, or asks for patience. A wrong query is not the origin's fault.
- * An HTTP batch ends as done even if every request of it failed.
- */
-function isOriginDown(end: BatchEnd): boolean {
-  const failure = failureOf(end)
-  if (failure === null) return false
-  if (failure.code === 'ORIGIN_UNREACHABLE' || failure.code === 'ORIGIN_TIMEOUT') return true
-  return failure.code === 'ORIGIN_FAILED' && /^(429|5\d\d)$/.test(failure.detail ?? '')
-}
-
-function failureOf(end: BatchEnd): Failure | null {
-  if (end.status === 'failed') return end.failure
-  if (end.status === 'lost') return null
-  const { retryKeys, keys, firstError } = end.report
-  return retryKeys.length > 0 && keys.planned === 0 ? firstError : null
+function isStoreAway({ keys, firstError }: BatchReport): boolean {
+  return firstError?.code === 'STORE_UNREACHABLE' && keys.failed > 0 && keys.failed === keys.planned
 }

@@ -100,11 +100,18 @@ export interface Schedules {
   /** @throws {PrewarmError} `NOT_FOUND` */
   pause(name: string): Promise<ScheduleView>
   resume(name: string): Promise<ScheduleView>
-  /** Runs it now, under its lock. @throws {PrewarmError} `NOT_FOUND`, `CONFLICT` if it runs already (here or elsewhere) */
+  /**
+   * Runs it now, under its lock.
+   *
+   * @throws {PrewarmError} `NOT_FOUND`, `CONFLICT` if it runs already (here or elsewhere), `KEYS_UNMATCHED` if it warms
+   * only what is predicted and nothing is, `STORE_UNREACHABLE`, `STOPPED`, and what `submit` throws
+   */
   runNow(name: string, traceId?: string): Promise<JobHandle>
   start(): Promise<void>
   /** No run begins any more; resolves when its loops have ended. Jobs that it began are the warmer's. */
   stop(): Promise<void>
+  /** Resolves when every run that was begun is noted and its lock released: after their jobs. */
+  settled(): Promise<void>
 }
 
 export interface Readiness {

@@ -3,6 +3,13 @@
 export type { WarmerOptions } from './compose.ts'
 export { createWarmer } from './compose.ts'
 export type {
+  ControlDefinition,
+  JwtDefinition,
+  RewarmDefinition,
+  ScheduleDefinition,
+  ServiceDefinition,
+} from './config/control.ts'
+export type {
   ConfigDefinition,
   HttpOptions,
   KeyLike,
@@ -16,11 +23,28 @@ export type {
 } from './config/define.ts'
 export { defineConfig, http, load, sql } from './config/define.ts'
 export type { Duration } from './config/duration.ts'
+export type { HotKey, JobRecord, ScheduleSpec } from './coordination/types.ts'
 export type { ErrorCode, Failure } from './errors.ts'
 export { isPrewarmError, PrewarmError } from './errors.ts'
+export type { EventOf, EventType, WarmEvent } from './events/types.ts'
+export type {
+  Changes,
+  ClearResult,
+  EmergencyState,
+  HaltResult,
+  Matched,
+  Readiness,
+  Schedules,
+  ScheduleView,
+  WarmerFacade,
+  WarmerStatus,
+} from './facade.ts'
 export type { JobHandle } from './job/job.ts'
 export type { KeyParams, KeyTemplate } from './keyspace/template.ts'
 export { keyTemplate } from './keyspace/template.ts'
+export type { CacheRead } from './metrics/prometheus.ts'
+export type { ControlOptions, ControlPlane } from './server/index.ts'
+export { controlPlane } from './server/index.ts'
 export type {
   JobRequest,
   JobResult,

@@ -15,6 +15,14 @@ export interface PlannerParts {
   backoffBaseMs: number
 }
 
+/** What of a task is wanted. */
+export interface Wanted {
+  /** At most this many keys. */
+  count: number | null
+  /** Only these. */
+  keys?: readonly string[] | undefined
+}
+
 /** Finds out what a lane has to do: asks the origin, leaves out what other jobs are doing. */
 export class Planner {
   readonly #parts: PlannerParts
@@ -25,7 +33,9 @@ export class Planner {
   }
 
   /** Plans a lane, with retries, and claims its keys; `release` gives them back. */
-  async plan(lane: Lane, count: number | null, signal: AbortSignal): Promise<TaskPlan> {
+  async plan(lane: Lane, { count, keys }: Wanted, signal: AbortSignal): Promise<TaskPlan> {
+    if (keys !== undefined)
+      return this.#claim(lane, { kind: 'keys', keys: keys.slice(0, count ?? undefined), failures: [] })
     const { client, clock, random, backoffBaseMs } = this.#parts
     const { task, params, batchSize } = lane
     for (let attempt = 0; ; attempt++) {

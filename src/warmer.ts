@@ -1,74 +1,116 @@
 import { getLogger } from '@logtape/logtape'
+import { clear } from './clear.ts'
 import type { Clock } from './clock.ts'
 import type { Config } from './config/load.ts'
 import type { Task } from './config/task.ts'
-import { Dispatcher } from './dispatcher.ts'
-import { type Failure, PrewarmError, toFailure } from './errors.ts'
-import { Job, type JobHandle } from './job/job.ts'
-import { Lane } from './job/lane.ts'
+import type { Commands, HotKey, JobRecord } from './coordination/types.ts'
+import { Dispatcher, type DispatcherBounds, type EndedBatch } from './dispatcher.ts'
+import { PrewarmError } from './errors.ts'
+import type { EventLog } from './events/event-log.ts'
+import { KeyBudget } from './events/key-budget.ts'
+import type { EventOf, EventType } from './events/types.ts'
+import type {
+  Changes,
+  ClearResult,
+  HaltResult,
+  Matched,
+  Readiness,
+  Schedules,
+  WarmerFacade,
+  WarmerStatus,
+} from './facade.ts'
+import { Emergency } from './halt.ts'
+import { batchEvent, keyEvents } from './job/describe.ts'
+import type { JobHandle } from './job/job.ts'
 import { planTask, type TaskPlan } from './job/plan.ts'
-import { selectTasks, settleParams } from './job/select.ts'
-import { traceIdOf } from './job/trace.ts'
-import type { OriginGuard } from './origin/guard.ts'
+import { JobTotals } from './job/totals.ts'
+import { tasksOfKeys } from './keyspace/known.ts'
+import { listKeys, matching } from './matching.ts'
+import type { CacheRead, Metrics } from './metrics/prometheus.ts'
 import type { SqlClient } from './origin/sql-client.ts'
 import type { Origin } from './origin/types.ts'
-import { laneBatchSize, Planner } from './planner.ts'
-import type { Pool } from './pool/pool.ts'
+import { readiness } from './readiness.ts'
+import { changesBetween, needsRestart, poolSize, retuned } from './retune.ts'
+import { Runner } from './runner.ts'
+import { warmOnStartup } from './schedule/startup.ts'
 import type { Store } from './store/types.ts'
-import type { JobRequest, JobResult, Params } from './types.ts'
+import type { JobRequest, Params } from './types.ts'
+import type { ServiceParts, WarmerParts } from './warmer-parts.ts'
 
 const log = getLogger(['prewarm'])
 
-/** The concrete parts that `compose.ts` builds. */
-export interface WarmerParts {
-  config: Config
-  clock: Clock
-  random: () => number
-  store: Store
-  /** @throws {PrewarmError} `CONFIG_INVALID` if no database is configured */
-  client: () => SqlClient
-  originOf: (task: Task) => Origin
-  guard: OriginGuard
-  pool: Pool
-  /** Run at the end of `stop`, each even if another throws. */
-  cleanUps: (() => Promise<void>)[]
-}
-
 /** Bound on the writing of one batch, ms. */
 const STORE_TIMEOUT_MS = 5000
-/** How long the next task waits for the plan of the one before it, and a job's end for the store to answer, ms. */
-const PATIENCE_MS = 1000
 /** What stop() and a cancelled job leave workers to finish what they are writing, ms. */
 const STOP_TIMEOUT_MS = 1500
+/** What an emergency stop by hand leaves workers to answer, ms: a write that was sent, and its settling. */
+const HALT_TIMEOUT_MS = STORE_TIMEOUT_MS + 2500
+const MAX_JOBS = 200
 
 /** The facade: submits jobs, shows plans, starts and stops everything below it. */
-export class Warmer {
-  readonly config: Config
+export class Warmer implements WarmerFacade {
+  readonly events: EventLog
+  readonly schedules: Schedules
   readonly #parts: WarmerParts
   readonly #dispatcher: Dispatcher
-  readonly #planner: Planner
-  readonly #jobs = new Map<Job, { stop(failure: Failure): void; ended: Promise<JobResult> }>()
+  readonly #runner: Runner
+  readonly #emergency: Emergency
+  readonly #totals = new JobTotals()
+  #metrics: Metrics | undefined
+  readonly #service: ServiceParts | null
+  readonly #ending = new AbortController()
+  readonly #bornNs: number
+  #keyBudget: KeyBudget
+  #startup: Promise<unknown> | undefined
   #started: Promise<void> | undefined
   #stopped: Promise<void> | undefined
-  #jobNumber = 0
 
   constructor(parts: WarmerParts) {
-    this.config = parts.config
+    const { clock, events, pool, guard } = parts
     this.#parts = parts
-    this.#planner = new Planner({ ...parts, backoffBaseMs: parts.config.settings.backoffBaseMs })
-    const { maxOriginRps, backoffBaseMs, concurrentWarmers } = parts.config.settings
+    this.#bornNs = clock.nowNs()
+    this.events = events
+    this.#keyBudget = new KeyBudget(this.config.settings.keyEventsPerSecond, clock)
     this.#dispatcher = new Dispatcher({
-      ...parts,
-      maxOriginRps,
-      backoffBaseMs,
-      maxOpenStreams: concurrentWarmers,
-      maxStoreAway: 2 * concurrentWarmers,
+      pool,
+      guard,
+      clock,
+      ...boundsOf(this.config),
       storeTimeoutMs: STORE_TIMEOUT_MS,
+      keyEvents: (keys) => (events.isHeard('key') ? this.#keyBudget.take(keys) : 0),
+      onBatch: (batch) => this.#tell(batch),
     })
+    this.#runner = new Runner({
+      ...parts,
+      config: () => this.config,
+      dispatcher: this.#dispatcher,
+      totals: this.#totals,
+      start: () => this.start(),
+    })
+    const thresholdMs = () => this.config.settings.emergencyThresholdMs
+    this.#emergency = new Emergency({ ...parts, dispatcher: this.#dispatcher, runner: this.#runner, thresholdMs })
+    parts.guardHooks.onFree = () => this.#dispatcher.wake()
+    parts.guardHooks.onEmergency = (change) => this.#emergency.told(change)
+    this.schedules = parts.schedules(this)
+    this.#service = parts.service?.(this) ?? null
+    if (this.#service !== null) this.#measure()
+  }
+
+  /** As it is now. */
+  get config(): Config {
+    return this.#parts.current.config
+  }
+
+  get instance(): string {
+    return this.#parts.instance
   }
 
   get clock(): Clock {
     return this.#parts.clock
+  }
+
+  get commands(): Commands {
+    return this.#parts.commands
   }
 
   /** Where values go: for looking, not for writing. */
@@ -87,17 +129,17 @@ export class Warmer {
   }
 
   /**
-   * Connects the store and starts the workers. Safe to call twice; `submit` calls it.
+   * Connects the store and starts the workers; a service then also keeps its schedules and takes up unfinished jobs.
+   * Safe to call twice; `submit` calls it.
    *
    * @throws {PrewarmError} `STORE_UNREACHABLE` within 5 s, or what kept the first worker from starting
    */
   start(): Promise<void> {
-    if (this.#stopped !== undefined && this.#started === undefined) {
-      return Promise.reject(new PrewarmError('STOPPED', 'The warmer was stopped: create another'))
-    }
+    if (this.#stopped !== undefined && this.#started === undefined) return Promise.reject(stoppedError())
     this.#started ??= (async () => {
       await this.#parts.store.connect(5000)
       await this.#parts.pool.start()
+      await this.#service?.start()
     })().catch((error) => {
       // What was away may be back when it is asked for again.
       this.#started = undefined
@@ -109,44 +151,22 @@ export class Warmer {
   /**
    * Begins a job.
    *
-   * @throws {PrewarmError} `TASK_UNKNOWN`, `USAGE`, `PARAM_INVALID` for a request that can't be met, `STOPPED` after `stop`
+   * @throws {PrewarmError} `TASK_UNKNOWN`, `USAGE`, `PARAM_INVALID`, `KEYS_UNMATCHED` for a request that can't be met,
+   * `STOPPED` after `stop`
    */
   submit(request: JobRequest = {}): JobHandle {
-    if (this.#stopped !== undefined) throw new PrewarmError('STOPPED', 'The warmer was stopped: create another')
-    const tasks = selectTasks(this.config.tasks, request)
-    const params = settleParams(tasks, request.params)
-    const traceId = traceIdOf(request.traceId)
-    const job = new Job({
-      id: `job-${this.#parts.clock.nowMs().toString(36)}-${++this.#jobNumber}`,
-      traceId,
-      clock: this.#parts.clock,
-    })
-    const abort = new AbortController()
-    let ended!: (result: JobResult) => void
-    const result = new Promise<JobResult>((resolve) => {
-      ended = resolve
-    })
-    const stop = (failure: Failure) => {
-      if (job.stoppedBy !== null || job.result !== undefined) return
-      job.stoppedBy = failure
-      abort.abort()
-      for (const lane of job.lanes) this.#dispatcher.stop(lane, failure)
-    }
-    this.#jobs.set(job, { stop, ended: result })
-    void this.#run(job, tasks, params, request, abort.signal, stop).then((outcome) => {
-      this.#jobs.delete(job)
-      ended(outcome)
-    })
-    return {
-      id: job.id,
-      traceId,
-      result,
-      get status() {
-        return job.status
-      },
-      progress: () => job.lanes.map((lane) => lane.progress()),
-      cancel: () => stop({ code: 'JOB_CANCELLED', message: 'The job was cancelled' }),
-    }
+    if (this.#stopped !== undefined) throw stoppedError()
+    return this.#runner.submit(request)
+  }
+
+  /** Takes up a job that an instance which is gone has left unfinished, under its own id. */
+  resubmit({ id, request, traceId }: JobRecord): JobHandle {
+    if (this.#stopped !== undefined) throw stoppedError()
+    return this.#runner.submit({ ...request, traceId }, id)
+  }
+
+  tasksOf(keys: readonly string[]): { matched: Map<string, string[]>; unmatched: string[] } {
+    return tasksOfKeys(this.config.tasks, keys)
   }
 
   /** What a task would warm now. Reads the origin, writes nothing. */
@@ -163,23 +183,149 @@ export class Warmer {
     })
   }
 
-  status() {
+  async jobs(): Promise<JobRecord[]> {
+    const running = this.#runner.records
+    const ids = new Set(running.map(({ id }) => id))
+    const ended = (await this.#parts.jobLog.list()).filter(({ id }) => !ids.has(id))
+    const all = [...running, ...ended].sort((a, b) => (a.submittedAt < b.submittedAt ? 1 : -1))
+    return all.slice(0, MAX_JOBS)
+  }
+
+  async job(id: string): Promise<JobRecord | null> {
+    return this.#runner.records.find((record) => record.id === id) ?? (await this.#parts.jobLog.get(id))
+  }
+
+  async cancel(id: string): Promise<boolean | null> {
+    if (this.#runner.cancel(id)) return true
+    return (await this.#parts.jobLog.get(id)) === null ? null : false
+  }
+
+  status(): WarmerStatus {
+    const { guard, pool } = this.#parts
+    const { jobs, succeeded, failed, originRequests, cacheWrites, averageDurationMs } = this.#totals
+    const { rateLimitHits, emergencyStops } = guard.state
+    const counts = { jobs, succeeded, failed, originRequests, cacheWrites, averageDurationMs }
     return {
-      jobs: [...this.#jobs.keys()].map((job) => ({ id: job.id, traceId: job.traceId, status: job.status })),
+      running: this.#stopped === undefined,
+      activeJobs: this.#runner.running,
       queuedTasks: this.#dispatcher.queued,
-      workers: this.#parts.pool.status(),
+      queueDepth: this.#dispatcher.depth,
+      workers: pool.status().map(({ id, state, current }) => ({
+        id: `worker-${id}`,
+        state: state === 'starting' ? 'starting' : current === null ? 'idle' : 'busy',
+        currentKey: current?.key ?? null,
+        startedAt: current === null ? null : new Date(current.sentMs).toISOString(),
+      })),
+      emergency: this.#emergency.state,
+      totals: { ...counts, rateLimitHits, emergencyStops: emergencyStops + this.#emergency.times },
     }
+  }
+
+  async retune(changes: Changes): Promise<Config> {
+    this.#takeOver(retuned(this.config, changes))
+    return this.config
+  }
+
+  async reload(config: Config): Promise<string[]> {
+    const left = needsRestart(this.config.settings, config.settings)
+    this.#takeOver(config)
+    this.#parts.pool.replace(this.#parts.workerSetup())
+    this.#dispatcher.wake()
+    return left
+  }
+
+  async halt(reason = 'stopped by hand'): Promise<HaltResult> {
+    return this.#emergency.halt(reason, HALT_TIMEOUT_MS)
+  }
+
+  resume(): void {
+    this.#emergency.resume()
+  }
+
+  matching(pattern: string, limit: number, signal: AbortSignal): Promise<Matched> {
+    const { client, store, predictor } = this.#parts
+    const list = (task: Task, count: number) => listKeys(task, client, { count, signal })
+    return matching({ tasks: this.config.tasks, pattern, limit, store, list, predictor, signal })
+  }
+
+  clear(
+    what: { pattern: string } | { task: string },
+    options: { dryRun: boolean; signal: AbortSignal },
+  ): Promise<ClearResult> {
+    return clear({ tasks: this.config.tasks, what, store: this.#parts.store, ...options })
+  }
+
+  predict(options: { limit: number; windowMs: number }): Promise<HotKey[]> {
+    return this.#parts.predictor.predict(options)
+  }
+
+  async readiness(): Promise<Readiness> {
+    const { ready, failures } = await readiness(this.config, this.commands, this.#parts.client)
+    return { ready: ready && this.#stopped === undefined, failures }
+  }
+
+  get isWarm(): boolean {
+    const { startedDeadlineMs } = this.config.settings.control
+    return this.#totals.jobs > 0 || (this.clock.nowNs() - this.#bornNs) / 1e6 >= startedDeadlineMs
+  }
+
+  metrics(): Promise<{ contentType: string; text: string }> {
+    return this.#measure().text()
+  }
+
+  async warmOnStartup(): Promise<void> {
+    const { clock, locks } = this.#parts
+    const { settings } = this.config
+    this.#startup = warmOnStartup({
+      settings,
+      submit: (request) => this.submit(request),
+      locks,
+      clock,
+      signal: this.#ending.signal,
+    })
+    await this.#startup
+  }
+
+  /** Tells of a read of the application's: what is predicted, and the hit rate, go by these. */
+  recordRead({
+    key,
+    tier,
+    filledBy = 'unknown',
+  }: {
+    key: string
+    tier: CacheRead['tier']
+    filledBy?: CacheRead['filledBy']
+  }): void {
+    this.#parts.recordAccess(key)
+    this.#measure().recordRead({ tier, filledBy })
+  }
+
+  /** Reads that were told of. */
+  get reads(): { hits: number; misses: number } {
+    return this.#metrics?.reads ?? { hits: 0, misses: 0 }
+  }
+
+  /** Calls `listener` with every event of one type; the returned function ends that. */
+  on<T extends EventType>(type: T, listener: (event: EventOf<T>) => void): () => void {
+    return this.events.on(type, listener)
   }
 
   /** Cancels every job, ends the workers, closes connections and embedded servers. Bounded; safe to call twice. */
   stop(): Promise<void> {
     this.#stopped ??= (async () => {
-      const running = [...this.#jobs.values()]
-      for (const { stop } of running) stop({ code: 'STOPPED', message: 'The warmer was stopped' })
-      await this.#parts.pool.stop(STOP_TIMEOUT_MS)
-      await Promise.all(running.map(({ ended }) => ended))
-      const cleanUps = [() => this.#parts.store.close(), ...this.#parts.cleanUps]
-      for (const cleanUp of cleanUps) await cleanUp().catch((error) => log.warn('clean-up failed: {error}', { error }))
+      this.#ending.abort()
+      const { pool, store, cleanUps } = this.#parts
+      await Promise.allSettled([this.schedules.stop()])
+      await this.#runner.stop({ code: 'STOPPED', message: 'The warmer was stopped' }, () => pool.stop(STOP_TIMEOUT_MS))
+      await Promise.allSettled([this.schedules.settled(), this.#startup])
+      const ends = [() => this.#service?.stop(), () => this.#metrics?.close(), () => store.close(), ...cleanUps]
+      for (const end of ends) {
+        try {
+          await end()
+        } catch (error) {
+          log.warn('clean-up failed: {error}', { error })
+        }
+      }
     })()
     return this.#stopped
   }
@@ -188,113 +334,38 @@ export class Warmer {
     await this.stop()
   }
 
-  async #run(
-    job: Job,
-    tasks: Task[],
-    params: Map<string, Params>,
-    request: JobRequest,
-    signal: AbortSignal,
-    stop: (failure: Failure) => void,
-  ): Promise<JobResult> {
-    const { clock, random } = this.#parts
-    const { settings } = this.config
-    const timeoutMs = request.timeoutMs ?? settings.jobTimeoutMs
-    const overdue = { code: 'JOB_TIMEOUT', message: `The job took longer than ${timeoutMs} ms` } as const
-    const takeBackTimeout = clock.after(timeoutMs, () => stop(overdue))
-    log.info('job {jobId} begins: {tasks}', {
-      jobId: job.id,
-      traceId: job.traceId,
-      tasks: tasks.map((task) => task.name),
-    })
-    let lanesEnded!: () => void
-    const ended = new Promise<void>((resolve) => {
-      lanesEnded = resolve
-    })
-    const onChange = () => {
-      if (job.lanes.every((lane) => lane.isEnded)) lanesEnded()
-    }
-    for (const task of tasks) {
-      job.lanes.push(
-        new Lane({
-          task,
-          priority: request.priority ?? task.priority,
-          params: params.get(task.name) as Params,
-          batchSize: laneBatchSize(task, request.batchSize, settings.maxOriginRps),
-          batchDelayMs: request.batchDelayMs ?? 0,
-          backoffBaseMs: settings.backoffBaseMs,
-          clock,
-          random,
-        }),
-      )
-    }
-    try {
-      await untilAborted(this.start(), signal)
-      for (const lane of job.lanes) {
-        // In order of priority; one that hangs does not hold up the others for long.
-        const opened = this.#open(lane, job, request.count ?? null, signal, onChange)
-        await Promise.race([opened, clock.sleep(PATIENCE_MS, signal)])
-      }
-      onChange()
-      await ended
-    } catch (error) {
-      for (const lane of job.lanes) lane.fail(toFailure(error))
-    } finally {
-      takeBackTimeout()
-      for (const lane of job.lanes) this.#planner.release(lane)
-    }
-    const result = job.end(await this.#presentShare(job))
-    log.info('job {jobId} ended: {status}, {written} of {planned} keys written', {
-      jobId: job.id,
-      traceId: job.traceId,
-      status: result.status,
-      ...result.keys,
-    })
-    return result
+  #measure(): Metrics {
+    this.#metrics ??= this.#parts.metrics(this)
+    return this.#metrics
   }
 
-  /** A store that does not answer holds no job up: 1, as nothing can be told. */
-  async #presentShare(job: Job): Promise<number> {
-    const { clock, store } = this.#parts
-    const timeout = new AbortController()
-    const waited = clock.sleep(PATIENCE_MS, timeout.signal).then(() => 1)
-    const share = await Promise.race([presentShare(store, job.sample), waited])
-    timeout.abort()
-    return share
+  #tell({ lane, end, ...place }: EndedBatch): void {
+    this.#totals.addBatch(end)
+    const batch = { ...place, task: lane.task.name }
+    if (this.events.isHeard('batch')) this.events.emit(batchEvent(batch, end))
+    for (const event of keyEvents(batch, end)) this.events.emit(event)
   }
 
-  /** Plans one lane and hands it to the dispatcher; a lane that can't be planned has failed, the others go on. */
-  async #open(lane: Lane, job: Job, count: number | null, signal: AbortSignal, onChange: () => void): Promise<void> {
-    if (job.stoppedBy !== null) return lane.stop(job.stoppedBy)
-    try {
-      lane.open(await this.#planner.plan(lane, count, signal))
-      if (lane.isEnded) onChange()
-      else this.#dispatcher.add({ lane, traceId: job.traceId, onChange })
-    } catch (error) {
-      const failure = toFailure(error)
-      log.warn('task {task} has no plan: {message}', { task: lane.task.name, traceId: job.traceId, ...failure })
-      if (job.stoppedBy !== null) lane.stop(job.stoppedBy)
-      else lane.fail(failure)
-      onChange()
-    }
+  #takeOver(config: Config): void {
+    const { current, guard, pool, clock } = this.#parts
+    const changes = changesBetween(current.config.settings, config.settings)
+    current.config = config
+    const { maxOriginRps: maxRps, concurrentWarmers: maxConcurrent, emergencyThresholdMs } = config.settings
+    guard.retune({ maxRps, maxConcurrent, emergencyThresholdMs })
+    this.#keyBudget = new KeyBudget(config.settings.keyEventsPerSecond, clock)
+    const { threads, slots } = poolSize(config.settings)
+    pool.resize(threads, slots)
+    this.#runner.retune()
+    this.#dispatcher.retune(boundsOf(config))
+    if (Object.keys(changes).length > 0) this.events.emit({ type: 'config_changed', changes })
   }
 }
 
-/** Of a sample of keys that were in the store, the share that still is. 1 where nothing can be told. */
-async function presentShare(store: Store, sample: readonly string[]): Promise<number> {
-  if (sample.length === 0) return 1
-  try {
-    const ttls = await store.ttlsMs(sample)
-    return ttls.filter((ttlMs) => ttlMs !== -2).length / sample.length
-  } catch {
-    return 1
-  }
+function boundsOf({ settings }: Config): DispatcherBounds {
+  const { maxOriginRps, backoffBaseMs, concurrentWarmers } = settings
+  return { maxOriginRps, backoffBaseMs, maxOpenStreams: concurrentWarmers, maxStoreAway: 2 * concurrentWarmers }
 }
 
-/** Ends when `work` does, or quietly when `signal` aborts: whoever aborted has settled the lanes already. */
-function untilAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) resolve()
-    signal.addEventListener('abort', () => resolve(), { once: true })
-    work.then(resolve, reject)
-  })
+function stoppedError(): PrewarmError {
+  return new PrewarmError('STOPPED', 'The warmer was stopped: create another')
 }

@@ -24,7 +24,9 @@ function table() {
     origin = new FakeOrigin() as SqlOrigin | FakeOrigin,
   ): Promise<BatchReport> => {
     const read = { params: {}, timeoutMs: 1000, requestIntervalMs: 0, traceId: '1'.repeat(32) }
-    const options = { ...read, storeTimeoutMs: 5000, backoffBaseMs: 100, signal: abort.signal, ...more }
+    const { ttlMs, retries } = task
+    const limits = { ttlMs, retries, keyEvents: 0 }
+    const options = { ...read, ...limits, storeTimeoutMs: 5000, backoffBaseMs: 100, signal: abort.signal, ...more }
     return clock.until(runBatch(task, work, options, { origin, store, clock, random: () => 1 }))
   }
   return { clock, store, abort, run }
@@ -89,12 +91,13 @@ describe('runBatch, writes', () => {
     }
   })
 
-  it('runBatch that is cancelled in a pause writes nothing more, and counts every key', async () => {
+  it('runBatch that is cancelled in a pause writes nothing more, and gives back what it has not written', async () => {
     const { clock, store, abort, run } = table()
     store.faultOf = ({ key }) => (key === 'k:3' ? undefined : passing)
     clock.after(50, () => abort.abort())
     const report = await run(loadTask(), three)
-    assertEquals([store.writes.length, counts(report), clock.elapsedMs], [1, [3, 1, 2, 0], 50])
+    assertEquals([store.writes.length, counts(report), clock.elapsedMs], [1, [1, 1, 0, 0], 50])
+    assertEquals(report.retryKeys, ['k:1', 'k:2'])
     assertEquals([report.firstError?.code, report.firstError?.key], ['JOB_CANCELLED', 'k:1'])
   })
 

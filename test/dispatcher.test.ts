@@ -132,6 +132,9 @@ describe('Dispatcher', () => {
       timeoutMs: 900,
       storeTimeoutMs: 700,
       backoffBaseMs: 30,
+      ttlMs: 3_600_000,
+      retries: 3,
+      keyEvents: 0,
       requestIntervalMs: 20,
       traceId,
     })

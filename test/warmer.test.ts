@@ -272,12 +272,17 @@ describe('Warmer', () => {
     const bench = benchOf({ one: task({ load: gate().load }) })
     const job = bench.warmer.submit()
     await turn()
-    const { jobs, workers } = bench.warmer.status()
-    assertEquals(jobs, [{ id: job.id, traceId: job.traceId, status: 'queued' }])
-    assertEquals(workers, [{ id: 0, state: 'ready', running: 3 }])
+    const { activeJobs, queuedTasks, queueDepth, workers } = bench.warmer.status()
+    assertEquals([activeJobs, queuedTasks, [...queueDepth]], [1, 1, [[0, 1]]])
+    const startedAt = new Date(bench.clock.nowMs()).toISOString()
+    assertEquals(workers, [{ id: 'worker-0', state: 'busy', currentKey: 'k:1', startedAt }])
+    assertEquals(
+      (await bench.warmer.jobs()).map(({ id, traceId, status }) => [id, traceId, status]),
+      [[job.id, job.traceId, 'queued']],
+    )
     assert(job.progress()[0]?.total === 120)
     await bench.clock.until(bench.warmer.stop())
-    assertEquals(bench.warmer.status().jobs, [])
+    assertEquals(bench.warmer.status().activeJobs, 0)
   })
 
   it('a plan that comes late and is empty ends the job when it comes', async () => {

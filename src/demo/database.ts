@@ -1,5 +1,5 @@
 import type { Sql } from 'postgres'
-import { PrewarmError } from '../index.ts'
+import { PrewarmError } from '../define.ts'
 import { DEMO_SCHEMA } from './names.ts'
 
 /** By this we know our own schema again, should a demo have been killed before it dropped it. */

@@ -3,6 +3,11 @@ import type { EventOf, EventType, LoggedEvent, WarmEvent } from './types.ts'
 
 type Listener = (logged: LoggedEvent) => void
 
+/** Which events a subscriber wants. @default all */
+export interface Wanted {
+  types?: readonly EventType[]
+}
+
 export interface EventLogOptions {
   clock: Clock
   /** Events kept for subscribers that come back. @default 1000 */
@@ -16,7 +21,7 @@ export class EventLog {
   readonly #clock: Clock
   readonly #capacity: number
   readonly #onError: (error: unknown) => void
-  readonly #listeners = new Set<Listener>()
+  readonly #listeners = new Map<object, { listener: Listener; types: ReadonlySet<EventType> | null }>()
   readonly #kept: LoggedEvent[] = []
   #nextId = 1
 
@@ -36,7 +41,8 @@ export class EventLog {
     this.#kept.push(logged)
     // Dropped by halves: an array's front is dear to take from.
     if (this.#kept.length >= 2 * this.#capacity) this.#kept.splice(0, this.#kept.length - this.#capacity)
-    for (const listener of [...this.#listeners]) {
+    for (const { listener, types } of [...this.#listeners.values()]) {
+      if (types !== null && !types.has(event.type)) continue
       try {
         listener(logged)
       } catch (error) {
@@ -53,16 +59,21 @@ export class EventLog {
     return { events: kept.filter((logged) => logged.id > id), gap: id + 1 < first }
   }
 
-  /** Calls `listener` with every event from now on; the returned function ends that. */
-  subscribe(listener: Listener): () => void {
-    this.#listeners.add(listener)
-    return () => void this.#listeners.delete(listener)
+  /** Somebody hears events of this type: what nobody hears need not be built. */
+  isHeard(type: EventType): boolean {
+    for (const { types } of this.#listeners.values()) if (types === null || types.has(type)) return true
+    return false
+  }
+
+  /** Calls `listener` with the wanted events from now on; the returned function ends that. */
+  subscribe(listener: Listener, { types }: Wanted = {}): () => void {
+    const place = {}
+    this.#listeners.set(place, { listener, types: types === undefined ? null : new Set(types) })
+    return () => void this.#listeners.delete(place)
   }
 
   /** Calls `listener` with every event of one type; the returned function ends that. */
   on<T extends EventType>(type: T, listener: (event: EventOf<T>) => void): () => void {
-    return this.subscribe(({ event }) => {
-      if (event.type === type) listener(event as EventOf<T>)
-    })
+    return this.subscribe(({ event }) => listener(event as EventOf<T>), { types: [type] })
   }
 }

@@ -1,7 +1,10 @@
-import type { KeyCounts, Outcome } from '../types.ts'
+import type { Outcome } from '../types.ts'
 
 /** What sets a job going. */
 export type JobSource = 'program' | 'cli' | 'http' | 'schedule' | 'startup' | 'rewarm'
+
+/** How many keys ended in which outcome. */
+export type EventKeys = { planned: number } & Record<Outcome, number>
 
 /**
  * What happens, as subscribers are told: the same objects in the program, over SSE and on Redis' pub/sub channel.
@@ -27,8 +30,10 @@ export type WarmEvent =
       strategy: string
       status: string
       duration_ms: number
-      keys: KeyCounts
+      keys: EventKeys
       coverage: number
+      /** It warmed a list of keys, not whole tasks. */
+      is_named: boolean
       schedule?: string
     }
   | {
@@ -41,7 +46,7 @@ export type WarmEvent =
       duration_ms: number
       origin_ms: number
       origin_requests: number
-      keys: KeyCounts
+      keys: EventKeys
     }
   /** Sampled: at most `events.keysPerSecond` of them. */
   | { type: 'key'; key: string; task: string; status: Outcome; duration_ms: number; job_id: string; trace_id: string }

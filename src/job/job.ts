@@ -9,6 +9,8 @@ import { addKeys, jobStatus, noKeys, presentKeys } from './tally.ts'
 export interface JobHandle {
   readonly id: string
   readonly traceId: string
+  /** Resolves when the job is in the list of jobs, which a crash does not lose where it is kept in Redis. Never rejects. */
+  readonly noted: Promise<void>
   /** Never rejects: what went wrong stands in the result. */
   readonly result: Promise<JobResult>
   readonly status: JobStatus

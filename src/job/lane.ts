@@ -6,7 +6,8 @@ import type { BatchEnd } from '../pool/member.ts'
 import type { Claim } from '../queue/in-flight.ts'
 import type { Params, TaskProgress } from '../types.ts'
 import { PastTries } from './past-tries.ts'
-import type { TaskPlan } from './plan.ts'
+import { plannedKeys, type TaskPlan } from './plan.ts'
+import { Retries } from './retries.ts'
 import { Tally } from './tally.ts'
 import type { LaneOptions, Unit } from './unit.ts'
 
@@ -22,10 +23,12 @@ interface Stream {
 
 /** One task within one job: gives its batches one after the other and accounts for each of its keys. */
 export class Lane {
-  readonly task: Task
+  /** Both may be changed: the next batch goes by them. */
+  task: Task
+  batchSize: number
   readonly priority: number
   readonly params: Params
-  readonly batchSize: number
+  readonly options: LaneOptions
   tally = new Tally()
   readonly startNs: number
   endNs: number | undefined
@@ -35,8 +38,7 @@ export class Lane {
   claim: Claim | undefined
   stoppedBy: ErrorCode | null = null
 
-  readonly #options: LaneOptions
-  readonly #retries: { unit: Unit; notBeforeNs: number }[] = []
+  readonly #retries: Retries
   #plan: TaskPlan | undefined
   #keys: string[] = []
   #keysAt = 0
@@ -53,7 +55,8 @@ export class Lane {
     this.priority = options.priority
     this.params = options.params
     this.batchSize = options.batchSize
-    this.#options = options
+    this.options = options
+    this.#retries = new Retries(options.clock)
     this.startNs = options.clock.nowNs()
   }
 
@@ -83,17 +86,15 @@ export class Lane {
   /** Requests to the origin that the next batch would make. */
   get nextCost(): number {
     if (this.task.kind !== 'http') return 1
-    const retry = this.#retryIsDue() ? this.#retries[0] : undefined
-    return Math.max(1, retry?.unit.keys ?? Math.min(this.batchSize, this.#keys.length - this.#keysAt))
+    return Math.max(1, this.#retries.due?.keys ?? Math.min(this.batchSize, this.#keys.length - this.#keysAt))
   }
 
   /** ms until it can give a batch: 0 now, null when only an answer can bring one. */
   get waitMs(): number | null {
     if (this.isEnded || this.#plan === undefined) return null
-    const nowNs = this.#options.clock.nowNs()
-    const ofRetry = this.#retries[0] === undefined ? null : Math.max(0, (this.#retries[0].notBeforeNs - nowNs) / 1e6)
+    const ofRetry = this.#retries.waitMs
     if (!this.#hasFresh()) return ofRetry
-    const ofFresh = Math.max(0, (this.#notBeforeNs - nowNs) / 1e6)
+    const ofFresh = Math.max(0, (this.#notBeforeNs - this.options.clock.nowNs()) / 1e6)
     return ofRetry === null ? ofFresh : Math.min(ofFresh, ofRetry)
   }
 
@@ -104,14 +105,15 @@ export class Lane {
 
   /** The worker that the next batch must go to. */
   get nextWorker(): number | undefined {
-    return this.#retryIsDue() ? this.#retries[0]?.unit.worker : this.#stream?.worker
+    const due = this.#retries.due
+    return due === undefined ? this.#stream?.worker : due.worker
   }
 
   /** Takes the next batch; ask `waitMs` first. */
   take(): Unit {
     this.#outstanding++
-    if (this.#retryIsDue()) return (this.#retries.shift() as { unit: Unit }).unit
-    this.#notBeforeNs = this.#options.clock.nowNs() + this.#options.batchDelayMs * 1e6
+    if (this.#retries.due !== undefined) return this.#retries.shift() as Unit
+    this.#notBeforeNs = this.options.clock.nowNs() + this.options.batchDelayMs * 1e6
     if (this.#stream !== undefined) {
       const { id, worker, limit } = this.#stream
       return { work: { kind: 'page', stream: id, rows: this.batchSize, limit }, attempt: 0, keys: null, worker }
@@ -135,18 +137,38 @@ export class Lane {
     if (unit.work.kind === 'page') this.#settlePage(unit.work.stream, end)
     else if (end.status === 'done') {
       this.tally.add(end.report)
-      const { retryKeys, firstError } = end.report
-      if (retryKeys.length > 0)
-        this.#again(
-          { ...unit, work: { kind: 'keys', keys: retryKeys }, keys: retryKeys.length },
-          firstError as Failure,
-          0,
-        )
+      const { retryKeys, retryAfterMs, firstError } = end.report
+      if (retryKeys.length > 0) {
+        const again = { ...unit, work: { kind: 'keys', keys: retryKeys } as const, keys: retryKeys.length }
+        if (retryAfterMs === undefined) this.#again(again, firstError as Failure, 0)
+        else this.#putBack(again, retryAfterMs, firstError as Failure)
+      }
     } else {
       const mayPass = end.status === 'lost' || end.retryable
       const keysWriting = end.status === 'lost' ? end.keys : 0
       if (mayPass) this.#again(unit, end.failure, keysWriting)
       else this.#giveUp(unit.keys ?? 0, end.failure, Math.max(unit.maybeWritten ?? 0, keysWriting))
+    }
+    this.#checkEnd()
+  }
+
+  /** Accounts for a batch that was told to halt: what it did not do waits to be sent again, and no try is counted. */
+  settleHalted(unit: Unit, end: BatchEnd): void {
+    const isDone = end.status === 'done' && end.report.retryKeys.length === 0
+    if (isDone || this.stoppedBy !== null) {
+      this.settle(unit, end)
+      return
+    }
+    this.#outstanding--
+    if (unit.work.kind === 'page') this.#haltStream(unit.work.stream, end)
+    else if (end.status === 'done') {
+      this.tally.add(end.report)
+      const { retryKeys, firstError } = end.report
+      const again = { ...unit, work: { kind: 'keys', keys: retryKeys } as const, keys: retryKeys.length }
+      this.#putBack(again, 0, firstError as Failure)
+    } else {
+      const maybeWritten = Math.max(unit.maybeWritten ?? 0, end.status === 'lost' ? end.keys : 0)
+      this.#putBack({ ...unit, maybeWritten }, 0, end.failure)
     }
     this.#checkEnd()
   }
@@ -159,7 +181,7 @@ export class Lane {
     this.#plan ??= { kind: 'keys', keys: [], failures: [] }
     let left = this.#keys.length - this.#keysAt
     for (const { rows } of this.#ranges) left += rows
-    for (const { unit } of this.#retries.splice(0)) this.#giveUp(unit.keys ?? 0, failure, unit.maybeWritten ?? 0)
+    for (const unit of this.#retries.clear()) this.#giveUp(unit.keys ?? 0, failure, unit.maybeWritten ?? 0)
     this.#keysAt = this.#keys.length
     this.#ranges = []
     if (this.#stream !== undefined && !this.#stream.isDone) {
@@ -180,15 +202,8 @@ export class Lane {
   progress(): TaskProgress {
     const { keys } = this.tally
     const plan = this.#plan
-    const seconds = ((this.endNs ?? this.#options.clock.nowNs()) - this.startNs) / 1e9
-    const known =
-      plan === undefined
-        ? null
-        : plan.kind === 'keys'
-          ? plan.keys.length + plan.failures.length
-          : plan.kind === 'ranges'
-            ? plan.total
-            : plan.guess
+    const seconds = ((this.endNs ?? this.options.clock.nowNs()) - this.startNs) / 1e9
+    const known = plannedKeys(plan)
     return {
       task: this.task.name,
       done: keys.planned,
@@ -206,6 +221,7 @@ export class Lane {
     if (tally === undefined || this.#stream === undefined) return
     if (end.status === 'done') {
       tally.add(end.report)
+      tally.give('failed', end.report.retryKeys.length, end.report.firstError as Failure)
       if (isCurrent && end.report.done) this.#stream.isDone = true
       return
     }
@@ -213,37 +229,45 @@ export class Lane {
     if (!isCurrent || (end.status === 'failed' && (this.stoppedBy !== null || tally.isBroken))) return
     const mayPass = end.status === 'lost' || end.retryable
     if (mayPass && this.stoppedBy === null && this.#streamTries < this.task.retries) {
-      // The rows are read once more, so the new try counts from nothing; should it get less far, this one's count holds.
-      this.#past.add(stream, tally)
-      this.tally = new Tally()
-      this.#streamTries++
-      this.#notBeforeNs = this.#options.clock.nowNs() + this.#pauseMs(this.#streamTries - 1) * 1e6
-      this.#openStream()
+      this.#restartStream(stream, this.#pauseMs(this.#streamTries++))
       return
     }
     this.#stream.isDone = true
     tally.break(end.failure)
   }
 
+  /** A halted stream has lost its cursor: it begins anew, and so does its count. */
+  #haltStream(stream: string, end: BatchEnd): void {
+    const isCurrent = this.#stream?.id === stream
+    const tally = isCurrent ? this.tally : this.#past.of(stream)
+    if (end.status === 'done') tally?.add(end.report)
+    else if (end.status === 'lost') tally?.give('unknown', end.keys, end.failure)
+    if (isCurrent) this.#restartStream(stream, 0)
+  }
+
+  /** The rows are read once more, so the new try counts from nothing; should it get less far, the old one's count holds. */
+  #restartStream(stream: string, pauseMs: number): void {
+    this.#past.add(stream, this.tally)
+    this.tally = new Tally()
+    this.#notBeforeNs = this.options.clock.nowNs() + pauseMs * 1e6
+    this.#openStream()
+  }
+
   #openStream(): void {
+    const id = `${this.task.name}#${this.#streamNumber++}@${this.startNs}`
     const limit = this.#plan?.kind === 'stream' ? this.#plan.limit : null
-    this.#stream = {
-      id: `${this.task.name}#${this.#streamNumber++}@${this.startNs}`,
-      worker: undefined,
-      limit,
-      isDone: false,
-    }
+    this.#stream = { id, worker: undefined, limit, isDone: false }
   }
 
   #again(unit: Unit, failure: Failure, keysWriting: number): void {
     const maybeWritten = Math.max(unit.maybeWritten ?? 0, keysWriting)
-    if (this.stoppedBy !== null || unit.attempt >= this.task.retries) {
-      this.#giveUp(unit.keys ?? 0, failure, maybeWritten)
-      return
-    }
-    const notBeforeNs = this.#options.clock.nowNs() + this.#pauseMs(unit.attempt) * 1e6
-    this.#retries.push({ unit: { ...unit, attempt: unit.attempt + 1, maybeWritten }, notBeforeNs })
-    this.#retries.sort((a, b) => a.notBeforeNs - b.notBeforeNs)
+    if (unit.attempt >= this.task.retries) this.#giveUp(unit.keys ?? 0, failure, maybeWritten)
+    else this.#putBack({ ...unit, attempt: unit.attempt + 1, maybeWritten }, this.#pauseMs(unit.attempt), failure)
+  }
+
+  #putBack(unit: Unit, pauseMs: number, failure: Failure): void {
+    if (this.stoppedBy !== null) this.#giveUp(unit.keys ?? 0, failure, unit.maybeWritten ?? 0)
+    else this.#retries.add(unit, pauseMs)
   }
 
   /** A lost worker may have written what it was writing; the rest surely was not. */
@@ -254,12 +278,7 @@ export class Lane {
   }
 
   #pauseMs(attempt: number): number {
-    return backoffMs(attempt, this.#options.backoffBaseMs, this.#options.random)
-  }
-
-  #retryIsDue(): boolean {
-    const retry = this.#retries[0]
-    return retry !== undefined && retry.notBeforeNs <= this.#options.clock.nowNs()
+    return backoffMs(attempt, this.options.backoffBaseMs, this.options.random)
   }
 
   #hasFresh(): boolean {
@@ -273,9 +292,9 @@ export class Lane {
   }
 
   #checkEnd(): void {
-    if (this.isEnded || this.#plan === undefined || this.#outstanding > 0 || this.#retries.length > 0) return
+    if (this.isEnded || this.#plan === undefined || this.#outstanding > 0 || this.#retries.size > 0) return
     if (this.#stream !== undefined ? !this.#stream.isDone : this.#hasFresh()) return
     this.tally = this.#past.settle(this.tally)
-    this.endNs = this.#options.clock.nowNs()
+    this.endNs = this.options.clock.nowNs()
   }
 }

@@ -148,3 +148,10 @@ function longestRun(boundaries: readonly string[][]): number {
 function isSame(a: readonly string[] | undefined, b: readonly string[] | undefined): boolean {
   return a !== undefined && b !== undefined && a.every((value, index) => value === b[index])
 }
+
+/** Keys that a plan names or guesses; null where nobody knows. */
+export function plannedKeys(plan: TaskPlan | undefined): number | null {
+  if (plan === undefined) return null
+  if (plan.kind === 'keys') return plan.keys.length + plan.failures.length
+  return plan.kind === 'ranges' ? plan.total : plan.guess
+}

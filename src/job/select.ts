@@ -1,5 +1,6 @@
 import type { Task } from '../config/task.ts'
 import { PrewarmError } from '../errors.ts'
+import { tasksOfKeys } from '../keyspace/known.ts'
 import type { JobRequest, Params } from '../types.ts'
 
 /**
@@ -29,6 +30,30 @@ export function selectTasks(tasks: ReadonlyMap<string, Task>, request: JobReques
     throw new PrewarmError('USAGE', tasks.size === 0 ? 'The configuration has no tasks' : `No task matches ${what}`)
   }
   return selected.sort((a, b) => (request.priority ?? b.priority) - (request.priority ?? a.priority))
+}
+
+/** What a request means: its tasks, and, where it names keys, which of them each task warms. */
+export interface SelectedWork {
+  tasks: Task[]
+  keys: ReadonlyMap<string, readonly string[]> | null
+}
+
+/**
+ * {@linkcode selectTasks}, and where the request names keys, only the tasks that have some of them.
+ *
+ * @throws {PrewarmError} as `selectTasks`, and `KEYS_UNMATCHED` if no task has any of the keys
+ */
+export function selectWork(tasks: ReadonlyMap<string, Task>, request: JobRequest): SelectedWork {
+  const selected = selectTasks(tasks, request)
+  if (request.keys === undefined) return { tasks: selected, keys: null }
+  const { matched } = tasksOfKeys(new Map(selected.map((task) => [task.name, task])), request.keys)
+  const withKeys = selected.filter((task) => matched.has(task.name))
+  if (withKeys.length > 0) return { tasks: withKeys, keys: matched }
+  const shown = request.keys.length === 0 ? 'none were given' : `such as '${request.keys[0]}'`
+  throw new PrewarmError(
+    'KEYS_UNMATCHED',
+    `No task has any of the ${request.keys.length} keys (${shown}): the key templates are ${selected.map((task) => task.key.source).join(', ')}`,
+  )
 }
 
 /**

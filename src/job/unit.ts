@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Task } from '../config/task.ts'
+import type { Fence } from '../coordination/types.ts'
 import type { Work } from '../origin/types.ts'
 import type { Params } from '../types.ts'
 
@@ -22,6 +23,9 @@ export interface LaneOptions {
   batchSize: number
   batchDelayMs: number
   backoffBaseMs: number
+  /** Instead of the task's, ms. */
+  ttlMs?: number | undefined
+  fence?: Fence | undefined
   clock: Clock
   random: () => number
 }

@@ -15,6 +15,8 @@ export interface ExecutorEdges {
   random: () => number
   originOf(task: Task): Origin
   closeStream(task: string, stream: string): Promise<void>
+  /** Opens what the origins need and asks whether it is there; an absent one is told by the batches. */
+  openOrigins?(): Promise<void>
   close(): Promise<void>
 }
 
@@ -36,7 +38,7 @@ export function serveBatches(
   const setUp = async (setup: WorkerSetup) => {
     try {
       edges = await build(setup)
-      await edges.store.connect(5000)
+      await Promise.all([edges.store.connect(5000), edges.openOrigins?.().catch(() => {})])
       say({ type: 'ready' })
       beat()
     } catch (error) {

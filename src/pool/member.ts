@@ -14,6 +14,14 @@ export type BatchEnd =
 interface Running {
   finish(end: BatchEnd): void
   keys: number
+  batch: BatchMessage
+  sentMs: number
+}
+
+/** The batch that a worker has had the longest: its first key, or its task. */
+export interface CurrentBatch {
+  key: string
+  sentMs: number
 }
 
 export interface MemberOptions {
@@ -32,6 +40,10 @@ export interface MemberOptions {
 export class Member {
   readonly id: number
   readonly ready: Promise<void>
+  /** Batches it may have at once. */
+  slots: number
+  /** It gets no batch any more but those that only it can do. */
+  isRetiring = false
   readonly #options: MemberOptions
   readonly #running = new Map<number, Running>()
   #state: 'starting' | 'ready' | 'lost' | 'stopped' = 'starting'
@@ -44,6 +56,7 @@ export class Member {
   constructor(options: MemberOptions) {
     this.id = options.id
     this.#options = options
+    this.slots = options.setup.slots
     this.#lastBeatNs = options.clock.nowNs()
     this.ready = new Promise((resolve, reject) => {
       this.#becameReady = resolve
@@ -64,8 +77,15 @@ export class Member {
     return this.#running.size
   }
 
+  get current(): CurrentBatch | null {
+    const first = this.#running.values().next().value
+    if (first === undefined) return null
+    const { work, task } = first.batch
+    return { key: work.kind === 'keys' ? (work.keys[0] ?? task) : task, sentMs: first.sentMs }
+  }
+
   get freeSlots(): number {
-    return this.#state === 'ready' ? this.#options.setup.slots - this.#running.size : 0
+    return this.#state === 'ready' ? this.slots - this.#running.size : 0
   }
 
   /** Runs one batch. Never rejects and never hangs: `deadlineMs` after the start the worker counts as hung. */
@@ -80,7 +100,7 @@ export class Member {
         this.#running.delete(batch.id)
         resolve(end)
       }
-      this.#running.set(batch.id, { finish, keys: 0 })
+      this.#running.set(batch.id, { finish, keys: 0, batch, sentMs: this.#options.clock.nowMs() })
       try {
         this.#say({ type: 'batch', batch })
       } catch (error) {

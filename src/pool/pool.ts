@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { type Failure, PrewarmError, toFailure } from '../errors.ts'
 import type { WorkerPort } from '../runtime/types.ts'
-import { type BatchEnd, Member } from './member.ts'
+import { type BatchEnd, type CurrentBatch, Member } from './member.ts'
 import type { BatchMessage, WorkerSetup } from './protocol.ts'
 
 export interface PoolOptions {
@@ -24,12 +24,23 @@ const MAX_FAILED_STARTS = 3
 /** Longest pause before a lost worker is replaced. */
 const MAX_PAUSE_MS = 5000
 
-/** A fixed number of workers; one that dies or hangs is replaced. */
+/** A worker as `status` tells of it. */
+export interface MemberStatus {
+  id: number
+  state: 'starting' | 'ready'
+  running: number
+  current: CurrentBatch | null
+}
+
+/** A number of workers; one that dies or hangs is replaced. */
 export class Pool {
   readonly #options: Required<Omit<PoolOptions, 'onLost'>> & Pick<PoolOptions, 'onLost'>
+  #size: number
+  #setup: WorkerSetup
   readonly #members = new Map<number, Member>()
   readonly #listeners = new Set<() => void>()
   readonly #replacements = new Set<() => void>()
+  readonly #ending = new Set<Promise<void>>()
   #nextId = 0
   #failedStarts = 0
   #broken: Failure | undefined
@@ -38,6 +49,8 @@ export class Pool {
 
   constructor(options: PoolOptions) {
     this.#options = { staggerMs: 20, readyTimeoutMs: 15_000, silenceMs: 10_000, ...options }
+    this.#size = options.size
+    this.#setup = options.setup
   }
 
   /**
@@ -61,8 +74,8 @@ export class Pool {
   }
 
   async #fill(): Promise<void> {
-    for (let missing = this.#options.size - this.#members.size; missing > 0; missing--) {
-      if (this.#stopping !== undefined) return
+    while (this.#active().length < this.#size) {
+      if (this.#stopping !== undefined || this.#broken !== undefined) return
       this.#add()
       await this.#options.clock.sleep(this.#options.staggerMs)
     }
@@ -99,11 +112,47 @@ export class Pool {
     this.#members.get(worker)?.closeStream(task, stream)
   }
 
-  status(): { id: number; state: 'starting' | 'ready'; running: number }[] {
-    return [...this.#members.values()].map(({ id, isReady, running }) => ({
+  /** Ends a worker that does not answer; its batches end as lost. */
+  lose(worker: number, reason: string): void {
+    this.#members.get(worker)?.lose(reason)
+  }
+
+  /** Grows or shrinks to `size` workers of `slots` batches each. Who is no longer wanted finishes what it has first. */
+  resize(size: number, slots: number): void {
+    this.#size = size
+    this.#setup = { ...this.#setup, slots }
+    for (const member of this.#members.values()) member.slots = slots
+    for (const member of this.#active().slice(size)) member.isRetiring = true
+    if (this.#starting !== undefined) void this.#starting.then(() => this.#fill()).catch(() => {})
+    this.#freed()
+  }
+
+  /** Replaces every worker by one with this setup; the old ones finish what they have first. */
+  replace(setup: WorkerSetup): void {
+    this.#setup = setup
+    for (const member of this.#members.values()) member.isRetiring = true
+    this.#broken = undefined
+    if (this.#starting !== undefined) void this.#starting.then(() => this.#fill()).catch(() => {})
+  }
+
+  /** Ends workers that are no longer wanted and have nothing left. `isNeeded`: something waits that only it can do. */
+  endRetired(isNeeded: (worker: number) => boolean, timeoutMs: number): void {
+    // Until a new one can take over, the old ones go on.
+    if (!this.#active().some((member) => member.isReady)) return
+    for (const member of [...this.#members.values()]) {
+      if (!member.isRetiring || member.running > 0 || isNeeded(member.id)) continue
+      this.#members.delete(member.id)
+      const ended = member.stop(timeoutMs).finally(() => this.#ending.delete(ended))
+      this.#ending.add(ended)
+    }
+  }
+
+  status(): MemberStatus[] {
+    return [...this.#members.values()].map(({ id, isReady, running, current }) => ({
       id,
       state: isReady ? 'ready' : 'starting',
       running,
+      current,
     }))
   }
 
@@ -111,23 +160,28 @@ export class Pool {
   stop(timeoutMs: number): Promise<void> {
     this.#stopping ??= (async () => {
       for (const takeBack of this.#replacements) takeBack()
-      await Promise.all([...this.#members.values()].map((member) => member.stop(timeoutMs)))
+      await Promise.all([...[...this.#members.values()].map((member) => member.stop(timeoutMs)), ...this.#ending])
       this.#members.clear()
     })()
     return this.#stopping
   }
 
   #pick(): Member | undefined {
+    const active = this.#active()
+    const able = active.some((member) => member.isReady) ? active : this.#members.values()
     let best: Member | undefined
-    for (const member of this.#members.values()) {
-      if (member.freeSlots > (best?.freeSlots ?? 0)) best = member
-    }
+    for (const member of able) if (member.freeSlots > (best?.freeSlots ?? 0)) best = member
     return best
+  }
+
+  #active(): Member[] {
+    return [...this.#members.values()].filter((member) => !member.isRetiring)
   }
 
   #add(): Member {
     const id = this.#nextId++
-    const { startWorker, setup, clock, readyTimeoutMs, silenceMs } = this.#options
+    const setup = this.#setup
+    const { startWorker, clock, readyTimeoutMs, silenceMs } = this.#options
     const onLost = (lost: Member, reason: string) => this.#replace(lost, reason)
     const member = new Member({ id, port: startWorker(id), setup, clock, readyTimeoutMs, silenceMs, onLost })
     this.#members.set(id, member)
@@ -151,11 +205,11 @@ export class Pool {
     this.#members.delete(lost.id)
     this.#options.onLost?.(reason)
     const pauseMs = Math.min(MAX_PAUSE_MS, this.#options.staggerMs * 2 ** this.#failedStarts)
-    if (this.#stopping !== undefined) return
+    if (this.#stopping !== undefined || lost.isRetiring) return
     const takeBack = this.#options.clock.after(pauseMs, () => {
       this.#replacements.delete(takeBack)
       const isWanted = this.#stopping === undefined && this.#broken === undefined
-      if (isWanted && this.#members.size < this.#options.size) this.#add()
+      if (isWanted && this.#active().length < this.#size) this.#add()
     })
     this.#replacements.add(takeBack)
   }

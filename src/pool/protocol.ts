@@ -1,4 +1,5 @@
 import type { BatchReport } from '../batch.ts'
+import type { Fence } from '../coordination/types.ts'
 import type { Failure } from '../errors.ts'
 import type { Work } from '../origin/types.ts'
 import type { Params } from '../types.ts'
@@ -25,6 +26,11 @@ export interface BatchMessage {
   timeoutMs: number
   storeTimeoutMs: number
   backoffBaseMs: number
+  ttlMs: number
+  retries: number
+  fence?: Fence | undefined
+  /** Keys whose single outcomes are wanted. */
+  keyEvents: number
   requestIntervalMs: number
   traceId: string
 }

@@ -67,7 +67,7 @@ export class Desk {
     const onChange = () => {
       this.changes[name] = (this.changes[name] ?? 0) + 1
     }
-    this.dispatcher.add({ lane, traceId, onChange })
+    this.dispatcher.add({ lane, jobId: 'job-1', traceId, onChange })
     return lane
   }
 

@@ -4,5 +4,11 @@ import { MemoryStore } from './store.ts'
 
 storeContract('MemoryStore', async () => {
   const clock = new FakeClock()
-  return { store: new MemoryStore(clock), advance: (ms) => clock.advance(ms), cleanUp: async () => {} }
+  const store = new MemoryStore(clock)
+  return {
+    store,
+    advance: (ms) => clock.advance(ms),
+    setFence: async (key, token) => store.setFence(key, token),
+    cleanUp: async () => {},
+  }
 })

@@ -1,5 +1,9 @@
 import type { ConfigDefinition, TaskDefinition } from '../../src/config/define.ts'
 import type { LoadTask, Task } from '../../src/config/task.ts'
+import { MemoryJobLog } from '../../src/coordination/memory-job-log.ts'
+import { EventLog } from '../../src/events/event-log.ts'
+import type { Schedules } from '../../src/facade.ts'
+import type { Metrics } from '../../src/metrics/prometheus.ts'
 import { FunctionOrigin } from '../../src/origin/function.ts'
 import { OriginGuard } from '../../src/origin/guard.ts'
 import type { SqlClient } from '../../src/origin/sql-client.ts'
@@ -7,9 +11,13 @@ import type { Origin } from '../../src/origin/types.ts'
 import { serveBatches } from '../../src/pool/executor.ts'
 import { portPair } from '../../src/pool/inline.ts'
 import { Pool } from '../../src/pool/pool.ts'
+import { poolSize } from '../../src/retune.ts'
 import type { WorkerPort } from '../../src/runtime/types.ts'
 import { Warmer } from '../../src/warmer.ts'
+import type { WarmerParts } from '../../src/warmer-parts.ts'
 import { FakeClock } from './clock.ts'
+import { FakeCommands } from './commands.ts'
+import { MemoryLocks } from './locks.ts'
 import { FakeSqlClient } from './sql-client.ts'
 import { MemoryStore } from './store.ts'
 import { configOf } from './tasks.ts'
@@ -21,6 +29,17 @@ export interface Bench {
   warmer: Warmer
   pool: Pool
   cleanedUp: string[]
+  events: EventLog
+  jobLog: MemoryJobLog
+  commands: FakeCommands
+}
+
+const SCHEDULES = { start: async () => {}, stop: async () => {}, settled: async () => {} } as unknown as Schedules
+const METRICS: Metrics = {
+  text: async () => ({ contentType: 'text/plain', text: '' }),
+  recordRead() {},
+  reads: { hits: 0, misses: 0 },
+  close() {},
 }
 
 /** A warmer that runs `load` tasks inline, into memory, by a clock that a test moves. */
@@ -31,12 +50,13 @@ export function benchOf(
   const clock = new FakeClock()
   const store = new MemoryStore(clock)
   const config = configOf(tasks, { maxOriginRps: 1_000_000, ...rest })
+  const current = { config }
   const client = (): SqlClient => new FakeSqlClient()
   const originOf = (task: Task): Origin => new FunctionOrigin(task as LoadTask, client)
   const inline = () => {
     const [ours, theirs] = portPair()
     serveBatches(theirs, clock, async () => ({
-      tasks: config.tasks,
+      tasks: current.config.tasks,
       store,
       random: () => 0.5,
       originOf,
@@ -46,14 +66,34 @@ export function benchOf(
     return ours
   }
   const setup = { ...SETUP, slots: config.settings.concurrentWarmers }
-  const pool = new Pool({ size: 1, clock, setup, startWorker: () => startWorker?.(clock) ?? inline() })
-  const { maxOriginRps: maxRps, concurrentWarmers: maxConcurrent } = config.settings
-  const guard = new OriginGuard({ maxRps, maxConcurrent, clock })
+  const { threads: size } = poolSize(config.settings)
+  const pool = new Pool({ size, clock, setup, startWorker: () => startWorker?.(clock) ?? inline() })
+  const { maxOriginRps: maxRps, concurrentWarmers: maxConcurrent, emergencyThresholdMs } = config.settings
+  const guardHooks: WarmerParts['guardHooks'] = { onFree: () => {}, onEmergency: () => {} }
+  const guard = new OriginGuard({
+    ...{ maxRps, maxConcurrent, emergencyThresholdMs, clock },
+    onFree: () => guardHooks.onFree(),
+    onEmergency: (change) => guardHooks.onEmergency(change),
+  })
   const cleanedUp: string[] = []
   const cleanUps = ['first', 'second'].map((name) => async () => {
     cleanedUp.push(name)
     if (name === 'first') throw new Error('a clean-up that fails')
   })
-  const warmer = new Warmer({ config, clock, random: () => 0.5, store, client, originOf, guard, pool, cleanUps })
-  return { clock, store, warmer, pool, cleanedUp }
+  const events = new EventLog({ clock })
+  const jobLog = new MemoryJobLog()
+  const commands = new FakeCommands()
+  const warmer = new Warmer({
+    ...{ current, clock, store, client, originOf, guard, guardHooks, pool, cleanUps, events, jobLog, commands },
+    instance: 'here',
+    random: () => 0.5,
+    locks: new MemoryLocks(),
+    predictor: { predict: async () => [] },
+    recordAccess() {},
+    workerSetup: () => setup,
+    schedules: () => SCHEDULES,
+    metrics: () => METRICS,
+    service: null,
+  })
+  return { clock, store, warmer, pool, cleanedUp, events, jobLog, commands }
 }

@@ -114,6 +114,7 @@ export function reportOf(keys: number, more: Partial<BatchReport> = {}): BatchRe
     retryKeys: [],
     firstError: null,
     sample: [],
+    outcomes: [],
     done: true,
     originRequests: 1,
     readNs: 1000,
@@ -125,6 +126,9 @@ export function reportOf(keys: number, more: Partial<BatchReport> = {}): BatchRe
 export function batchOf(id: number, keys: readonly string[] = ['k:1'], more: Partial<BatchMessage> = {}): BatchMessage {
   const bounds = { timeoutMs: 5000, storeTimeoutMs: 5000, backoffBaseMs: 100, requestIntervalMs: 0 }
   return {
+    ttlMs: 3_600_000,
+    retries: 3,
+    keyEvents: 0,
     id,
     task: 'one',
     work: { kind: 'keys', keys },

@@ -17,9 +17,9 @@ const LAYERS: [Layer, RegExp][] = [
   ],
   [
     'flow',
-    /^src\/(warmer|warmer-parts|runner|halt|retune|planner|dispatcher|batch|matching|clear)\.ts$|^src\/(pool|inspect)\//,
+    /^src\/(warmer|warmer-parts|runner|halt|readiness|retune|planner|dispatcher|batch|matching|clear)\.ts$|^src\/(pool|inspect)\//,
   ],
-  ['root', /^src\/(compose|index|startup)\.ts$|^workers\/warm-worker\.ts$/],
+  ['root', /^src\/(compose|compose-service|compose-worker|define|index|startup)\.ts$|^workers\/warm-worker\.ts$/],
   ['faces', /^src\/(cli|demo|recipes|server|daemon|monitoring)\//],
 ]
 
@@ -44,6 +44,7 @@ const NOT_FOR_FACES = /^src\/(origin|store|pool)\//
 const COMPOSERS = [
   'src/index.ts',
   'src/startup.ts',
+  'src/define.ts',
   'workers/warm-worker.ts',
   'src/cli/context.ts',
   'src/cli/program.ts',
@@ -75,13 +76,15 @@ export function objection(file: string, { target, isType }: Import): string | nu
   }
   const other = layerOf(target)
   if (other === undefined) return not('it belongs to no layer')
+  if (file === 'src/index.ts' && target === 'src/server/index.ts') return null
   if (target === 'src/compose.ts') return COMPOSERS.includes(file) ? null : not('only entry points compose')
   if (file.startsWith('src/recipes/')) {
-    const isData = target === 'src/index.ts' || /^src\/(config|recipes)\//.test(target)
+    const isData = target === 'src/define.ts' || /^src\/(config|recipes)\//.test(target)
     return isData ? null : not('a recipe is data, and uses the public names')
   }
   if (layer === 'faces' && NOT_FOR_FACES.test(target)) return not('faces leave that to the flow')
-  if (layer === 'faces' && (FOR_FACES.includes(target) || target === 'src/index.ts')) return null
+  if (layer === 'faces' && (FOR_FACES.includes(target) || ['src/index.ts', 'src/define.ts'].includes(target)))
+    return null
   if (layer === 'edges' && other === 'edges')
     return EDGE_FOLDERS.some((folder) => file.startsWith(folder) && target.startsWith(folder))
       ? null

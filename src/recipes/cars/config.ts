@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { sql, type TaskDefinition } from '../../index.ts'
+import { sql, type TaskDefinition } from '../../define.ts'
 import { tablesIn } from '../table.ts'
 
 export interface CarTaskOptions {

@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { keyTemplate } from '../../index.ts'
+import { keyTemplate } from '../../define.ts'
 
 /** Characters of a token that are its session's key. */
 export const TOKEN_PREFIX_LENGTH = 16

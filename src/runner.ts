@@ -1,0 +1,287 @@
+import { getLogger } from '@logtape/logtape'
+import type { Config } from './config/load.ts'
+import type { Task } from './config/task.ts'
+import type { JobLog, JobRecord } from './coordination/types.ts'
+import type { Dispatcher } from './dispatcher.ts'
+import { type Failure, toFailure } from './errors.ts'
+import type { EventLog } from './events/event-log.ts'
+import { Deadline } from './job/deadline.ts'
+import { endedEvent, startedEvent } from './job/describe.ts'
+import { Job, type JobHandle } from './job/job.ts'
+import { Lane } from './job/lane.ts'
+import { presentShare } from './job/present.ts'
+import { selectWork, settleParams } from './job/select.ts'
+import type { JobTotals } from './job/totals.ts'
+import { traceIdOf } from './job/trace.ts'
+import { laneBatchSize, Planner, type PlannerParts } from './planner.ts'
+import type { Store } from './store/types.ts'
+import type { JobRequest, JobResult, Params } from './types.ts'
+
+const log = getLogger(['prewarm'])
+
+export interface RunnerParts extends Omit<PlannerParts, 'backoffBaseMs'> {
+  config: () => Config
+  store: Store
+  dispatcher: Dispatcher
+  events: EventLog
+  jobLog: JobLog
+  totals: JobTotals
+  instance: string
+  /** Connects what a job needs. */
+  start: () => Promise<void>
+}
+
+/** How long the next task waits for the plan of the one before it, ms. */
+const PATIENCE_MS = 1000
+
+interface Running {
+  job: Job
+  record: JobRecord
+  request: JobRequest
+  stop(failure: Failure): void
+  ended: Promise<JobResult>
+  deadline: Deadline
+}
+
+/** Runs jobs: plans their tasks one after the other, hands them to the dispatcher, sums up what became of them. */
+export class Runner {
+  readonly #parts: RunnerParts
+  readonly #planner: Planner
+  readonly #running = new Map<string, Running>()
+  #goOn: PromiseWithResolvers<void> | undefined
+  #jobNumber = 0
+
+  constructor(parts: RunnerParts) {
+    this.#parts = parts
+    this.#planner = new Planner({
+      ...parts,
+      get backoffBaseMs() {
+        return parts.config().settings.backoffBaseMs
+      },
+    })
+  }
+
+  /** Jobs that have not ended, newest first. */
+  get records(): JobRecord[] {
+    return [...this.#running.values()].map(({ job, record }) => ({ ...record, status: job.status })).reverse()
+  }
+
+  get running(): number {
+    return this.#running.size
+  }
+
+  /** @param id of a job that is taken up again */
+  submit(request: JobRequest, id?: string): JobHandle {
+    const { clock, instance, jobLog, events, random } = this.#parts
+    const config = this.#parts.config()
+    const { tasks, keys } = selectWork(config.tasks, request)
+    const params = settleParams(tasks, request.params)
+    const traceId = traceIdOf(request.traceId)
+    const suffix = Math.floor(random() * 36 ** 4)
+      .toString(36)
+      .padStart(4, '0')
+    const job = new Job({
+      id: id ?? `job-${clock.nowMs().toString(36)}-${(++this.#jobNumber).toString(36)}${suffix}`,
+      traceId,
+      clock,
+    })
+    const { signal: _signal, fence: _fence, ...kept } = request
+    const record: JobRecord = {
+      id: job.id,
+      traceId,
+      source: request.source ?? 'program',
+      strategy: request.strategy ?? config.settings.defaultStrategy,
+      schedule: request.schedule ?? null,
+      tasks: tasks.map((task) => task.name),
+      status: 'queued',
+      submittedAt: new Date(job.startedMs).toISOString(),
+      request: kept,
+      result: null,
+      instance,
+    }
+    for (const task of tasks) job.lanes.push(this.#lane(task, params.get(task.name) as Params, request, config))
+    const abort = new AbortController()
+    const stop = (failure: Failure) => {
+      if (job.stoppedBy !== null || job.result !== undefined) return
+      job.stoppedBy = failure
+      abort.abort()
+      for (const lane of job.lanes) this.#parts.dispatcher.stop(lane, failure)
+    }
+    const timeoutMs = request.timeoutMs ?? config.settings.jobTimeoutMs
+    const overdue = { code: 'JOB_TIMEOUT', message: `The job took longer than ${timeoutMs} ms` } as const
+    const deadline = new Deadline(clock, timeoutMs, () => stop(overdue))
+    if (this.#goOn !== undefined) deadline.hold()
+    const { promise: ended, resolve } = Promise.withResolvers<JobResult>()
+    const running: Running = { job, record, request, stop, ended, deadline }
+    this.#running.set(job.id, running)
+    const noted = jobLog.begin(record)
+    events.emit(startedEvent(record))
+    void this.#run(running, keys, abort.signal).then(async (result) => {
+      await noted
+      await this.#end(running, result)
+      resolve(result)
+    })
+    return {
+      id: job.id,
+      traceId,
+      noted,
+      result: ended,
+      get status() {
+        return job.status
+      },
+      progress: () => job.lanes.map((lane) => lane.progress()),
+      cancel: () => stop({ code: 'JOB_CANCELLED', message: 'The job was cancelled' }),
+    }
+  }
+
+  /** False: no such job runs here. */
+  cancel(id: string): boolean {
+    const running = this.#running.get(id)
+    running?.stop({ code: 'JOB_CANCELLED', message: 'The job was cancelled' })
+    return running !== undefined
+  }
+
+  /** Cancels every job; resolves when they have ended. */
+  async stop(failure: Failure, thenEnd: () => Promise<void>): Promise<void> {
+    const all = [...this.#running.values()]
+    for (const { stop } of all) stop(failure)
+    this.resume()
+    await thenEnd()
+    await Promise.all(all.map(({ ended }) => ended))
+  }
+
+  /** No plan is made and no deadline runs until `resume`. */
+  hold(): void {
+    this.#goOn ??= Promise.withResolvers()
+    for (const { deadline } of this.#running.values()) deadline.hold()
+  }
+
+  resume(): void {
+    this.#goOn?.resolve()
+    this.#goOn = undefined
+    for (const { deadline } of this.#running.values()) deadline.goOn()
+  }
+
+  /** The next batches go by the configuration as it is now. */
+  retune(): void {
+    const { tasks, settings } = this.#parts.config()
+    for (const { job, request } of this.#running.values()) {
+      for (const lane of job.lanes) {
+        const task = tasks.get(lane.task.name)
+        if (task === undefined) {
+          const message = `The configuration that was loaded has no task '${lane.task.name}' any more`
+          this.#parts.dispatcher.stop(lane, { code: 'TASK_UNKNOWN', message })
+        } else {
+          lane.task = task
+          lane.batchSize = laneBatchSize(task, request.batchSize, settings.maxOriginRps)
+        }
+      }
+    }
+  }
+
+  #lane(task: Task, params: Params, request: JobRequest, { settings }: Config): Lane {
+    const { clock, random } = this.#parts
+    return new Lane({
+      task,
+      priority: request.priority ?? task.priority,
+      params,
+      batchSize: laneBatchSize(task, request.batchSize, settings.maxOriginRps),
+      batchDelayMs: request.batchDelayMs ?? 0,
+      backoffBaseMs: settings.backoffBaseMs,
+      ttlMs: request.ttlMs,
+      fence: request.fence,
+      clock,
+      random,
+    })
+  }
+
+  async #run(
+    { job, request, stop, deadline, record }: Running,
+    keys: ReadonlyMap<string, readonly string[]> | null,
+    signal: AbortSignal,
+  ): Promise<JobResult> {
+    const { clock } = this.#parts
+    const about = { jobId: job.id, traceId: job.traceId }
+    log.info('job {jobId} begins: {tasks}', { ...about, tasks: record.tasks })
+    const onAbort = () => stop(abortFailure(request.signal as AbortSignal))
+    if (request.signal?.aborted) onAbort()
+    request.signal?.addEventListener('abort', onAbort)
+    const { promise: ended, resolve: lanesEnded } = Promise.withResolvers<void>()
+    const onChange = () => {
+      for (const { tally } of job.lanes) if (tally.firstError?.code === 'LOCK_LOST') stop(tally.firstError)
+      if (job.lanes.every((lane) => lane.isEnded)) lanesEnded()
+    }
+    try {
+      await unlessAborted(this.#parts.start(), signal)
+      for (const lane of job.lanes) {
+        if (this.#goOn !== undefined) await unlessAborted(this.#goOn.promise, signal)
+        // In order of priority; one that hangs does not hold up the others for long.
+        const named = keys?.get(lane.task.name)
+        const opened = this.#open(lane, job, { count: request.count ?? null, keys: named }, signal, onChange)
+        await Promise.race([opened, clock.sleep(PATIENCE_MS, signal)])
+      }
+      onChange()
+      await ended
+    } catch (error) {
+      for (const lane of job.lanes) lane.fail(toFailure(error))
+    } finally {
+      deadline.end()
+      request.signal?.removeEventListener('abort', onAbort)
+      for (const lane of job.lanes) this.#planner.release(lane)
+    }
+    const result = job.end(await presentShare(this.#parts.store, job.sample, clock))
+    log.info('job {jobId} ended: {status}, {written} of {planned} keys written', {
+      ...about,
+      status: result.status,
+      ...result.keys,
+    })
+    return result
+  }
+
+  async #end({ job, record }: Running, result: JobResult): Promise<void> {
+    const { events, jobLog, totals } = this.#parts
+    this.#running.delete(job.id)
+    totals.addJob(result)
+    events.emit(endedEvent(record, result))
+    // What a shutdown has cut short is left as it was noted: the next start takes it up again.
+    if (job.stoppedBy?.code === 'STOPPED') return
+    await jobLog.end({ ...record, status: result.status, result })
+  }
+
+  /** Plans one lane and hands it to the dispatcher; a lane that can't be planned has failed, the others go on. */
+  async #open(
+    lane: Lane,
+    job: Job,
+    what: { count: number | null; keys: readonly string[] | undefined },
+    signal: AbortSignal,
+    onChange: () => void,
+  ): Promise<void> {
+    if (job.stoppedBy !== null) return lane.stop(job.stoppedBy)
+    const { id: jobId, traceId } = job
+    try {
+      lane.open(await this.#planner.plan(lane, what, signal))
+      if (lane.isEnded) onChange()
+      else this.#parts.dispatcher.add({ lane, jobId, traceId, onChange })
+    } catch (error) {
+      const failure = toFailure(error)
+      log.warn('task {task} has no plan: {message}', { task: lane.task.name, jobId, traceId, ...failure })
+      if (job.stoppedBy !== null) lane.stop(job.stoppedBy)
+      else lane.fail(failure)
+      onChange()
+    }
+  }
+}
+
+function abortFailure(signal: AbortSignal): Failure {
+  const failure = toFailure(signal.reason)
+  return failure.code === 'INTERNAL' ? { code: 'JOB_CANCELLED', message: 'The job was cancelled' } : failure
+}
+
+/** Ends when `work` does, or quietly when `signal` aborts: whoever aborted has settled the lanes already. */
+function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) resolve()
+    signal.addEventListener('abort', () => resolve(), { once: true })
+    work.then(resolve, reject)
+  })
+}

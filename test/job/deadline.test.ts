@@ -1,0 +1,44 @@
+import { describe, it } from 'node:test'
+import { assertEquals } from '@std/assert'
+import { Deadline } from '../../src/job/deadline.ts'
+import { FakeClock } from '../fakes/clock.ts'
+
+function deadlineOf(timeoutMs: number) {
+  const clock = new FakeClock()
+  const due: number[] = []
+  return { clock, due, deadline: new Deadline(clock, timeoutMs, () => due.push(clock.elapsedMs)) }
+}
+
+describe('Deadline', () => {
+  it('is due once, after its time', () => {
+    const { clock, due } = deadlineOf(1000)
+    clock.tick(999)
+    assertEquals(due, [])
+    clock.tick(5000)
+    assertEquals(due, [1000])
+  })
+
+  it('time while it is held does not count, however often it is held', () => {
+    const { clock, due, deadline } = deadlineOf(1000)
+    for (let round = 0; round < 4; round++) {
+      clock.tick(200)
+      deadline.hold()
+      deadline.hold()
+      clock.tick(60_000)
+      deadline.goOn()
+      deadline.goOn()
+    }
+    clock.tick(199)
+    assertEquals(due, [])
+    clock.tick(1)
+    assertEquals(due.length, 1)
+  })
+
+  it('end takes it back for good, also while it is held', () => {
+    const { clock, due, deadline } = deadlineOf(1000)
+    deadline.hold()
+    deadline.end()
+    clock.tick(60_000)
+    assertEquals([due, clock.pending], [[], 0])
+  })
+})
