@@ -7,18 +7,27 @@ const anyJwt = {
   clockTolerance: duration([0, 60_000, false]).optional(),
 }
 
+const hmac = z.strictObject({ algorithm: z.literal('HS256'), secret: text.optional(), ...anyJwt })
+const publicKey = z.strictObject({
+  algorithm: z.enum(['RS256', 'ES256', 'EdDSA']),
+  jwksUrl: url('https://', 'http://127.0.0.1', 'http://localhost', 'http://[::1]').optional(),
+  jwksFile: text.optional(),
+  ...anyJwt,
+})
 const jwt = z.discriminatedUnion(
   'algorithm',
-  [
-    z.strictObject({ algorithm: z.literal('HS256'), secret: text.optional(), ...anyJwt }),
-    z.strictObject({
-      algorithm: z.enum(['RS256', 'ES256', 'EdDSA']),
-      jwksUrl: url('https://', 'http://127.0.0.1', 'http://localhost', 'http://[::1]').optional(),
-      jwksFile: text.optional(),
-      ...anyJwt,
-    }),
-  ],
+  [hmac, publicKey],
   "expected { algorithm: 'HS256' | 'RS256' | 'ES256' | 'EdDSA', … }",
+)
+
+const rateLimits = z.strictObject(
+  {
+    status: number(BOUNDS.perMinute).optional(),
+    warm: number(BOUNDS.perMinute).optional(),
+    clear: number(BOUNDS.perMinute).optional(),
+    other: number(BOUNDS.perMinute).optional(),
+  },
+  'expected { status, warm, clear, other }',
 )
 
 const control = z.strictObject(
@@ -30,17 +39,7 @@ const control = z.strictObject(
     publicDocs: flag.optional(),
     trustedProxies: texts.optional(),
     corsOrigins: texts.optional(),
-    rateLimits: z
-      .strictObject(
-        {
-          status: number(BOUNDS.perMinute).optional(),
-          warm: number(BOUNDS.perMinute).optional(),
-          clear: number(BOUNDS.perMinute).optional(),
-          other: number(BOUNDS.perMinute).optional(),
-        },
-        'expected { status, warm, clear, other }',
-      )
-      .optional(),
+    rateLimits: rateLimits.optional(),
     readyNeedsOrigin: flag.optional(),
     startedDeadline: duration(BOUNDS.timeoutMs).optional(),
   },
@@ -100,4 +99,17 @@ export const controlShape = {
   rewarm: rewarm.optional(),
   shareOriginRps: flag.optional(),
   events: events.optional(),
+}
+
+/** The fields that a service's part of the configuration may have at `path`; null: it is no such part. */
+export function serviceFieldsAt(path: readonly string[], given: unknown): string[] | null {
+  const [top, inner] = path
+  if (top === 'schedules') return Object.keys(schedule.shape)
+  if (top === 'rewarm') return Object.keys(rewarm.shape)
+  if (top === 'events') return Object.keys(events.shape)
+  if (top !== 'control') return null
+  if (inner === 'rateLimits') return Object.keys(rateLimits.shape)
+  if (inner !== 'jwt') return Object.keys(control.shape)
+  const { algorithm } = (given as { control: { jwt: { algorithm?: unknown } } }).control.jwt
+  return Object.keys(algorithm === 'HS256' ? hmac.shape : publicKey.shape)
 }

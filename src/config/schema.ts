@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { PrewarmError, redact } from '../errors.ts'
 import type { StrategyName } from '../types.ts'
-import { controlShape } from './control-schema.ts'
+import { controlShape, serviceFieldsAt } from './control-schema.ts'
 import { BOUNDS, duration, flag, fn, number, oneOf, text, texts, url } from './fields.ts'
 
 export const STRATEGIES: readonly StrategyName[] = ['selective', 'breadth', 'priority']
@@ -160,6 +160,8 @@ function issueLines(issue: z.core.$ZodIssue, given: unknown): string[] {
 function fieldsAt(path: readonly string[], given: unknown): string[] {
   const [top = '', name = ''] = path
   if (top === '') return Object.keys(config.shape)
+  const ofService = serviceFieldsAt(path, given)
+  if (ofService !== null) return ofService
   if (top === 'startup') return Object.keys(startup.shape)
   if (top !== 'tasks') return Object.keys(tls.shape)
   const { kind } = (given as { tasks: Record<string, { kind: string }> }).tasks[name] ?? {}

@@ -126,8 +126,6 @@ export const PAIRS = {
   EdDSA: { make: { name: 'Ed25519' }, use: 'Ed25519' },
 } as const
 
-type Signer = Awaited<ReturnType<typeof signerOf>>
-
 /** A key pair: its public half as a JWK, and tokens by its private half. */
 export async function signerOf(algorithm: keyof typeof PAIRS, kid = 'k1') {
   const { make, use } = PAIRS[algorithm]

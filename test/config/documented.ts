@@ -1,4 +1,4 @@
-/** What the docstrings of `src/config/define.ts` promise, field by field. */
+/** What the docstrings of `src/config/` promise, field by field. */
 import { parseDuration } from '../../src/config/duration.ts'
 import { sourceOf } from '../support/source.ts'
 
@@ -10,11 +10,11 @@ export interface Documented {
 }
 
 /** Fields by path, such as `TaskOptions.ttl` and `ConfigDefinition.startup.delayMs`. */
-export function documentedFields(): Map<string, Documented> {
+export function documentedFields(file = 'src/config/define.ts'): Map<string, Documented> {
   const fields = new Map<string, Documented>()
   const place: string[] = []
   let doc = ''
-  for (const line of sourceOf('src/config/define.ts').split('\n')) {
+  for (const line of sourceOf(file).split('\n')) {
     const opened = /^export interface (\w+)|^ {2}(\w+)\?: \{$/.exec(line)
     const field = /^ +(\w+)\??: /.exec(line)?.[1]
     if (/^\s*\/?\*/.test(line)) doc = `${doc}\n${line}`

@@ -123,9 +123,16 @@ describe('readEnvironment', () => {
       Object.keys(readEnvironment({})).sort(),
       Object.values(VARIABLES)
         .map(({ sets }) => sets)
+        .concat('jwtSecret')
         .sort(),
     )
     assertEquals(set(readEnvironment({ PATH: '/bin', REDIS: 'x' })), {})
+  })
+
+  it('readEnvironment reads PREWARM_JWT_SECRET as it is; workers are not told', () => {
+    const env = { PREWARM_JWT_SECRET: 'x'.repeat(32) }
+    assertEquals(set(readEnvironment(env)), { jwtSecret: 'x'.repeat(32) })
+    assertEquals(ownVariables(env), {})
   })
 
   it('readEnvironment shows no password', () => {

@@ -2,6 +2,7 @@ import { describe, it } from 'node:test'
 import { assertEquals } from '@std/assert'
 import type { ConfigDefinition } from '../../src/config/define.ts'
 import { type ConfigInputs, resolveConfig } from '../../src/config/load.ts'
+import { settleService } from '../../src/config/service-settings.ts'
 import type { Settings } from '../../src/config/settings.ts'
 
 const settled = (file: Partial<ConfigDefinition> = {}, inputs: ConfigInputs = {}, cores = 8): Settings =>
@@ -81,7 +82,8 @@ describe('settle', () => {
   }
 
   it('settle knows no other setting', () => {
-    assertEquals(Object.keys(settled()).sort(), Object.keys(SOURCES).sort())
+    const ofService = Object.keys(settleService({}, undefined))
+    assertEquals(Object.keys(settled()).sort(), [...Object.keys(SOURCES), ...ofService].sort())
   })
 
   it('settle starts no more workers by default than there are cores', () => {

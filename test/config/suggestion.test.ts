@@ -7,7 +7,7 @@ const KINDS = {
   load: { kind: 'load', key: 'k:{id}', load() {} },
   http: { kind: 'http', key: 'k:{id}', url: 'https://origin.example/{id}' },
 }
-type Place = keyof typeof KINDS | 'top' | 'startup' | 'redisTls'
+type Place = keyof typeof KINDS | 'top' | 'startup' | 'redisTls' | 'control' | 'rewarm' | 'events'
 
 const COMMON = ['key', 'ttl', 'ttlJitter', 'priority', 'critical', 'tags', 'params', 'timeoutMs', 'retries', 'mode']
 const TASK = [...COMMON, 'version', 'schedule', 'batchSize', 'columns', 'value']
@@ -19,8 +19,15 @@ const FIELDS: Record<Place, string[]> = {
     ...['redis', 'redisTls', 'database', 'databaseTls', 'tasks', 'workers', 'maxOriginRps', 'concurrentWarmers'],
     ...['maxBatchSize', 'pageRows', 'defaultTtl', 'originTimeoutMs', 'retryAttempts', 'backoffBaseMs'],
     ...['emergencyThresholdMs', 'defaultStrategy', 'jobTimeoutMs', 'startup'],
+    ...['control', 'schedules', 'rewarm', 'shareOriginRps', 'events'],
   ],
   startup: ['enabled', 'delayMs'],
+  control: [
+    ...['port', 'host', 'jwt', 'publicMetrics', 'publicDocs', 'trustedProxies', 'corsOrigins', 'rateLimits'],
+    ...['readyNeedsOrigin', 'startedDeadline'],
+  ],
+  rewarm: ['below', 'above', 'minReads', 'every', 'tasks', 'tags'],
+  events: ['keysPerSecond', 'publish'],
   redisTls: ['caFile', 'certFile', 'keyFile', 'rejectUnauthorized'],
 }
 

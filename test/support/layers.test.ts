@@ -57,7 +57,11 @@ const CASES: [string, string, boolean][] = [
   ['src/cli/plan.ts', 'src/inspect/plan.ts', true],
   ['src/demo/stage.ts', 'src/embedded/redis.ts', true],
   ['src/demo/stage.ts', 'src/embedded/wasi.ts', false],
-  ['src/recipes/cars/config.ts', 'src/index.ts', true],
+  ['src/recipes/cars/config.ts', 'src/define.ts', true],
+  ['src/recipes/cars/config.ts', 'src/index.ts', false],
+  ['src/server/index.ts', 'src/store/redis.ts', false],
+  ['src/coordination/lock.ts', 'ioredis', false],
+  ['src/schedule/next-run.ts', 'src/warmer.ts', false],
   ['src/recipes/cars/config.ts', 'src/warmer.ts', false],
   ['src/elsewhere/new.ts', 'src/types.ts', false],
 ]
