@@ -1,7 +1,8 @@
-/** One batch of 1000 into Redis: what does the script cost beside plain pipelines, and what does each mode cost? */
+/** One batch of 1000 into Redis: what does the script cost beside plain pipelines, and what does each mode cost, and what a fence? */
 import { Redis } from 'ioredis'
 import { measure } from 'mitata'
 import { systemClock } from '../src/clock.ts'
+import type { Fence } from '../src/coordination/types.ts'
 import { RedisStore } from '../src/store/redis.ts'
 import type { Entry } from '../src/store/types.ts'
 import type { WriteMode } from '../src/types.ts'
@@ -27,11 +28,13 @@ const bare = new Redis(redis.url)
 const store = new RedisStore({ url: redis.url, clock: systemClock(Bun.nanoseconds) })
 await store.connect(5000)
 const signal = new AbortController().signal
+/** The newest number: nothing is refused. */
+const FENCE: Fence = { key: 'cache:warmup:fence:bench', token: 1 }
 
 const write =
-  (entries: Entry[], mode: WriteMode, versionField: string | null = null, expected = 'written') =>
+  (entries: Entry[], mode: WriteMode, versionField: string | null = null, expected = 'written', fence?: Fence) =>
   async () => {
-    const { outcomes } = await store.write(entries, { mode, versionField, timeoutMs: 5000, signal })
+    const { outcomes } = await store.write(entries, { mode, versionField, timeoutMs: 5000, signal, fence })
     check(
       outcomes.every((outcome) => outcome === expected),
       `${mode}: outcomes are ${new Set(outcomes)}`,
@@ -57,6 +60,11 @@ const pipeline = (entries: Entry[], isMulti: boolean) => async () => {
 const variants: { name: string; run: () => Promise<void>; cold?: boolean; type: 'string' | 'hash' }[] = [
   { name: 'string: SET PX, a pipeline', type: 'string', run: pipeline(strings, false) },
   { name: 'string: prewarm, overwrite (plain SET)', type: 'string', run: write(strings, 'overwrite') },
+  {
+    name: 'string: prewarm, overwrite under a lock (script)',
+    type: 'string',
+    run: write(strings, 'overwrite', null, 'written', FENCE),
+  },
   { name: 'string: prewarm, newer (script) (version beside)', type: 'string', run: write(strings, 'newer') },
   {
     name: 'string: prewarm, add (SET NX) (all there)',
@@ -66,6 +74,11 @@ const variants: { name: string; run: () => Promise<void>; cold?: boolean; type: 
   { name: 'hash: DEL HSET PEXPIRE, a pipeline, not atomic', type: 'hash', run: pipeline(hashes, false) },
   { name: 'hash: MULTI DEL HSET PEXPIRE EXEC, a pipeline', type: 'hash', run: pipeline(hashes, true) },
   { name: 'hash: prewarm (script), overwrite (all there)', type: 'hash', run: write(hashes, 'overwrite') },
+  {
+    name: 'hash: prewarm (script), overwrite under a lock',
+    type: 'hash',
+    run: write(hashes, 'overwrite', null, 'written', FENCE),
+  },
   { name: 'hash: prewarm (script), overwrite (none there)', type: 'hash', cold: true, run: write(hashes, 'overwrite') },
   { name: 'hash: prewarm (script), newer (version in a field)', type: 'hash', run: write(hashes, 'newer', 'version') },
   { name: 'hash: prewarm (script), add (all there)', type: 'hash', run: write(hashes, 'add', null, 'skipped_present') },

@@ -41,5 +41,11 @@ export default defineConfig({
     //   select: () => [{ code: 'EUR' }, { code: 'USD' }],
     // }),
   },
+
+  // Kept by \`prewarm serve\` and the daemon; also POST /warm/schedules:
+  // schedules: {
+  //   nightly: { preset: 'daily', timeZone: 'Europe/Berlin' }, // 02:00: critical tasks, then what is predicted to be hot
+  //   catalog: { cron: '*/15 6-22 * * *', tags: ['catalog'] },
+  // },
 })
 `
