@@ -196,6 +196,8 @@ function count(
 ): void {
   report.keys.planned++
   report.keys[FIELD[outcome]]++
-  if (failure !== undefined) report.firstError ??= failure
+  // A lost lock counts before all else: after it nothing can be written.
+  if (failure?.code === 'LOCK_LOST') report.firstError = failure
+  else if (failure !== undefined) report.firstError ??= failure
   if (key !== null && report.outcomes.length < keyEvents) report.outcomes.push([key, outcome])
 }

@@ -10,6 +10,7 @@ import { RedisCommands } from './coordination/redis-commands.ts'
 import { RedisScheduleStore } from './coordination/schedule-store.ts'
 import { RedisSharedRate } from './coordination/shared-rate.ts'
 import type { SharedRate } from './coordination/types.ts'
+import { isPrewarmError, PrewarmError } from './errors.ts'
 import { EventLog } from './events/event-log.ts'
 import { createMetrics } from './metrics/prometheus.ts'
 import { traceJobs } from './metrics/tracer.ts'
@@ -56,11 +57,12 @@ export function composeService({ current, redisUrl, tls, store, clock, random, i
   const onError = (error: unknown) => log.warn('a listener threw: {error}', { error })
   const instance = `${hostname()}-${crypto.randomUUID().slice(0, 8)}`
   const events = new EventLog({ clock, onError })
+  const notNoted = (error: unknown) => log.warn('a job could not be noted in Redis yet: {error}', { error })
   const commands = new RedisCommands({ url: redisUrl, tls, clock, onError })
   const locks = new RedisLocks({ commands, clock })
   const predictor = new HeuristicPredictor({ commands, clock })
   const access = new AccessLog({ commands, clock, onError: (error) => log.debug('reads not sent: {error}', { error }) })
-  const jobLog = isService ? new RedisJobLog({ commands, clock, instance }) : new MemoryJobLog()
+  const jobLog = isService ? new RedisJobLog({ commands, clock, instance, onError: notNoted }) : new MemoryJobLog()
   const config = () => current.config
   const service = (warmer: Warmer): ServiceParts =>
     composeLoops({ warmer, jobLog: jobLog as RedisJobLog, locks, commands, store, clock, instance, access })
@@ -124,20 +126,24 @@ function composeLoops({ warmer, jobLog, locks, commands, store, clock, instance,
       await clock.sleep(ADOPT_MS, ending.signal)
     }
   }
+  /** What begins after `stop` nobody would end. */
+  const unlessEnding = () => {
+    if (ending.signal.aborted) throw new PrewarmError('STOPPED', 'The warmer was stopped while it started')
+  }
   return {
     async start() {
       const { settings } = warmer.config
+      unlessEnding()
+      ends.push(() => jobLog.stop())
       await jobLog.start()
+      unlessEnding()
       access.start()
-      ends.push(
-        () => jobLog.stop(),
-        () => access.stop(),
-        traceJobs({ events, clock }),
-      )
+      ends.push(() => access.stop(), traceJobs({ events, clock }))
       if (settings.publishEvents) ends.push(publishEvents({ events, commands, clock, instance }))
       const adopting = adoptLoop()
       ends.push(() => adopting)
       await warmer.schedules.start()
+      unlessEnding()
       const rewarm = rewarmOf(settings, { warmer, locks, store, clock })
       if (rewarm !== undefined) {
         rewarm.start()
@@ -163,6 +169,8 @@ function takeUp(warmer: Warmer, jobLog: RedisJobLog, record: Parameters<Warmer['
       warmer.resubmit(record)
     }
   } catch (error) {
+    // It stays as it was noted, for the next start or another instance.
+    if (isPrewarmError(error) && error.code === 'STOPPED') return
     log.warn('job {jobId} can not be taken up again: {error}', { jobId: id, traceId, error })
     void jobLog.end({ ...record, status: 'failed' })
   }

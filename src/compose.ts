@@ -61,25 +61,34 @@ export async function settleConfig(options: WarmerOptions, runtime: Runtime): Pr
   return resolveConfig(config, { ...inputs, flags: { ...inputs.flags, workers: 0 } }, runtime.cores)
 }
 
+interface ComposeOptions extends Pick<WarmerOptions, 'onNotice' | 'service'> {
+  withStore?: boolean
+}
+
 /**
  * Builds a warmer from a settled configuration.
  *
  * @param options `withStore: false`: it only makes plans, and starts no embedded Redis for that
  */
-export async function composeWarmer(
+export async function composeWarmer(config: Config, options: ComposeOptions, runtime: Runtime): Promise<Warmer> {
+  const cleanUps: (() => Promise<void>)[] = []
+  try {
+    return await compose(config, options, runtime, cleanUps)
+  } catch (error) {
+    // An embedded server that was started already would keep the program.
+    await Promise.allSettled(cleanUps.map((cleanUp) => cleanUp()))
+    throw error
+  }
+}
+
+async function compose(
   config: Config,
-  {
-    onNotice = () => {},
-    withStore = true,
-    service = false,
-  }: Pick<WarmerOptions, 'onNotice' | 'service'> & {
-    withStore?: boolean
-  },
+  { onNotice = () => {}, withStore = true, service = false }: ComposeOptions,
   runtime: Runtime,
+  cleanUps: (() => Promise<void>)[],
 ): Promise<Warmer> {
   const { settings } = config
   const clock = systemClock(runtime.nowNs)
-  const cleanUps: (() => Promise<void>)[] = []
   const redisUrl = settings.redisUrl ?? (withStore ? await embeddedRedis(cleanUps, onNotice) : 'redis://127.0.0.1')
   const needsDatabase = [...config.tasks.values()].some((task) => task.kind === 'sql')
   const database = settings.databaseUrl ?? (needsDatabase ? await embeddedPostgres(cleanUps, onNotice) : undefined)

@@ -58,6 +58,8 @@ interface Entry extends LaneContext {
 
 /** What a worker that is no longer wanted may take to close its connections, ms. */
 const RETIRE_TIMEOUT_MS = 1500
+/** Pause before a batch is sent again that only a newer worker can do, ms. */
+const BEHIND_MS = 100
 
 /** Hands the next batch to the pool whenever a worker has a free slot and the origin gives a permit. */
 export class Dispatcher {
@@ -82,7 +84,7 @@ export class Dispatcher {
   }
 
   get queued(): number {
-    return this.#queue.size
+    return this.#entries.size
   }
 
   /** Lanes that have not ended, by priority. */
@@ -114,6 +116,7 @@ export class Dispatcher {
     const entry = this.#entries.get(lane)
     lane.stop(failure)
     for (const [batch, worker] of entry?.sent ?? []) this.#options.pool.cancel(worker, batch)
+    if (entry?.sent.size === 0) this.#closeHeldStream(lane)
     this.#afterChange(entry)
   }
 
@@ -244,11 +247,18 @@ export class Dispatcher {
     entry.sent.delete(id)
     permit.release(seenOf(end, durationNs))
     if (this.#haltedBatches.delete(id)) this.#settleHalted(lane, unit, end)
+    else if (this.#isBehind(worker, end)) lane.settleHalted(unit, end, BEHIND_MS)
     else lane.settle(unit, end)
     this.#watchStore(end)
-    this.#closeLeftStream(lane, unit, end)
+    // A stream that was stopped holds a connection in its worker until it is told.
+    if (unit.work.kind === 'page' && lane.stoppedBy !== null && end.status !== 'lost') this.#closeHeldStream(lane)
     this.#options.onBatch?.({ lane, jobId: entry.jobId, traceId: entry.traceId, worker, end, durationNs })
     this.#afterChange(entry)
+  }
+
+  /** A worker that is being replaced may not know a task of the configuration that was loaded: its successor does. */
+  #isBehind(worker: number, end: BatchEnd): boolean {
+    return end.status === 'failed' && end.failure.code === 'TASK_UNKNOWN' && this.#options.pool.isRetiring(worker)
   }
 
   /** A halted page may have left its cursor open; its stream begins anew. */
@@ -269,9 +279,7 @@ export class Dispatcher {
     for (const lane of [...this.#entries.keys()]) this.stop(lane, end.report.firstError as Failure)
   }
 
-  /** A stream that was stopped holds a connection in its worker until it is told. */
-  #closeLeftStream(lane: Lane, unit: Unit, end: BatchEnd): void {
-    if (unit.work.kind !== 'page' || lane.stoppedBy === null || end.status === 'lost') return
+  #closeHeldStream(lane: Lane): void {
     const held = lane.heldStream
     if (held !== undefined) this.#options.pool.closeStream(held.worker, lane.task.name, held.id)
   }

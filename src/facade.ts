@@ -135,7 +135,7 @@ export interface WarmerFacade {
   /** Newest first, at most 200: running ones and those remembered. */
   jobs(): Promise<JobRecord[]>
   job(id: string): Promise<JobRecord | null>
-  /** Null: there is no such job. False: it had ended. */
+  /** Null: there is no such job. False: it had ended. @throws {PrewarmError} `CONFLICT` if another instance runs it */
   cancel(id: string): Promise<boolean | null>
   status(): WarmerStatus
   /** @throws {PrewarmError} `REQUEST_INVALID` naming field, bounds and value; then nothing was changed */

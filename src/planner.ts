@@ -35,13 +35,13 @@ export class Planner {
   /** Plans a lane, with retries, and claims its keys; `release` gives them back. */
   async plan(lane: Lane, { count, keys }: Wanted, signal: AbortSignal): Promise<TaskPlan> {
     if (keys !== undefined)
-      return this.#claim(lane, { kind: 'keys', keys: keys.slice(0, count ?? undefined), failures: [] })
+      return this.#claim(lane, { kind: 'keys', keys: keys.slice(0, count ?? undefined), failures: [] }, count)
     const { client, clock, random, backoffBaseMs } = this.#parts
     const { task, params, batchSize } = lane
     for (let attempt = 0; ; attempt++) {
       lane.tally.originRequests++
       try {
-        return this.#claim(lane, await planTask(task, client, { params, count, batchSize, signal }))
+        return this.#claim(lane, await planTask(task, client, { params, count, batchSize, signal }), count)
       } catch (error) {
         if (signal.aborted || attempt >= task.retries || !isRetryable(error)) throw error
         await clock.sleep(backoffMs(attempt, backoffBaseMs, random), signal)
@@ -53,7 +53,7 @@ export class Planner {
     lane.claim?.release()
   }
 
-  #claim(lane: Lane, plan: TaskPlan): TaskPlan {
+  #claim(lane: Lane, plan: TaskPlan, count: number | null): TaskPlan {
     const { task, params } = lane
     if (plan.kind === 'keys') {
       lane.claim = this.#inFlight.claim(task.name, plan.distinct ?? new Set(plan.keys))
@@ -61,8 +61,10 @@ export class Planner {
       lane.deduplicated = plan.keys.length - names.length
       return { kind: 'keys', keys: names, failures: plan.failures }
     }
-    // The keys of a query are not known before it is read: the query itself is claimed.
-    lane.claim = this.#inFlight.claim(task.name, new Set([queryName(params)]))
+    // The keys of a query are not known before it is read: the query itself is claimed. Its first rows are not all of it.
+    const whole = queryName(params)
+    const wanted = count === null ? whole : `${count} of ${whole}`
+    lane.claim = this.#inFlight.claim(task.name, new Set(this.#inFlight.isHeld(task.name, whole) ? [] : [wanted]))
     if (lane.claim.names.length > 0) return plan
     lane.deduplicated = plan.kind === 'ranges' ? plan.total : (plan.guess ?? 1)
     return { kind: 'keys', keys: [], failures: [] }

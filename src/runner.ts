@@ -8,6 +8,7 @@ import type { EventLog } from './events/event-log.ts'
 import { Deadline } from './job/deadline.ts'
 import { endedEvent, startedEvent } from './job/describe.ts'
 import { Job, type JobHandle } from './job/job.ts'
+import { keptRequest } from './job/kept.ts'
 import { Lane } from './job/lane.ts'
 import { presentShare } from './job/present.ts'
 import { selectWork, settleParams } from './job/select.ts'
@@ -63,7 +64,8 @@ export class Runner {
 
   /** Jobs that have not ended, newest first. */
   get records(): JobRecord[] {
-    return [...this.#running.values()].map(({ job, record }) => ({ ...record, status: job.status })).reverse()
+    const all = [...this.#running.values()].reverse()
+    return all.map(({ job, record }) => ({ ...record, status: job.status, result: job.result ?? null }))
   }
 
   get running(): number {
@@ -85,7 +87,6 @@ export class Runner {
       traceId,
       clock,
     })
-    const { signal: _signal, fence: _fence, ...kept } = request
     const record: JobRecord = {
       id: job.id,
       traceId,
@@ -95,7 +96,7 @@ export class Runner {
       tasks: tasks.map((task) => task.name),
       status: 'queued',
       submittedAt: new Date(job.startedMs).toISOString(),
-      request: kept,
+      request: keptRequest(request),
       result: null,
       instance,
     }
@@ -114,7 +115,7 @@ export class Runner {
     const { promise: ended, resolve } = Promise.withResolvers<JobResult>()
     const running: Running = { job, record, request, stop, ended, deadline }
     this.#running.set(job.id, running)
-    const noted = jobLog.begin(record)
+    const noted = jobLog.begin(record).catch(notNoted)
     events.emit(startedEvent(record))
     void this.#run(running, keys, abort.signal).then(async (result) => {
       await noted
@@ -137,8 +138,9 @@ export class Runner {
   /** False: no such job runs here. */
   cancel(id: string): boolean {
     const running = this.#running.get(id)
-    running?.stop({ code: 'JOB_CANCELLED', message: 'The job was cancelled' })
-    return running !== undefined
+    if (running === undefined || running.job.result !== undefined) return false
+    running.stop({ code: 'JOB_CANCELLED', message: 'The job was cancelled' })
+    return true
   }
 
   /** Cancels every job; resolves when they have ended. */
@@ -240,12 +242,12 @@ export class Runner {
 
   async #end({ job, record }: Running, result: JobResult): Promise<void> {
     const { events, jobLog, totals } = this.#parts
-    this.#running.delete(job.id)
-    totals.addJob(result)
+    totals.addJob(result, record.request.keys !== undefined)
     events.emit(endedEvent(record, result))
     // What a shutdown has cut short is left as it was noted: the next start takes it up again.
-    if (job.stoppedBy?.code === 'STOPPED') return
-    await jobLog.end({ ...record, status: result.status, result })
+    const isCut = job.stoppedBy?.code === 'STOPPED' && result.status === 'cancelled'
+    if (!isCut) await jobLog.end({ ...record, status: result.status, result }).catch(notNoted)
+    this.#running.delete(job.id)
   }
 
   /** Plans one lane and hands it to the dispatcher; a lane that can't be planned has failed, the others go on. */
@@ -257,6 +259,7 @@ export class Runner {
     onChange: () => void,
   ): Promise<void> {
     if (job.stoppedBy !== null) return lane.stop(job.stoppedBy)
+    if (lane.isEnded) return onChange()
     const { id: jobId, traceId } = job
     try {
       lane.open(await this.#planner.plan(lane, what, signal))
@@ -268,8 +271,16 @@ export class Runner {
       if (job.stoppedBy !== null) lane.stop(job.stoppedBy)
       else lane.fail(failure)
       onChange()
+    } finally {
+      // It may have ended, with its job, before its plan was there.
+      if (lane.isEnded) this.#planner.release(lane)
     }
   }
+}
+
+/** A job runs, and ends, also when that can't be noted. */
+function notNoted(error: unknown): void {
+  log.warn('a job could not be noted: {error}', { error })
 }
 
 function abortFailure(signal: AbortSignal): Failure {

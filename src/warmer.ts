@@ -3,6 +3,7 @@ import { clear } from './clear.ts'
 import type { Clock } from './clock.ts'
 import type { Config } from './config/load.ts'
 import type { Task } from './config/task.ts'
+import { hasEnded } from './coordination/job-record.ts'
 import type { Commands, HotKey, JobRecord } from './coordination/types.ts'
 import { Dispatcher, type DispatcherBounds, type EndedBatch } from './dispatcher.ts'
 import { PrewarmError } from './errors.ts'
@@ -197,7 +198,12 @@ export class Warmer implements WarmerFacade {
 
   async cancel(id: string): Promise<boolean | null> {
     if (this.#runner.cancel(id)) return true
-    return (await this.#parts.jobLog.get(id)) === null ? null : false
+    const record = await this.#parts.jobLog.get(id)
+    if (record === null) return null
+    if (!hasEnded(record) && record.instance !== this.instance) {
+      throw new PrewarmError('CONFLICT', `Job ${id} is run by the instance '${record.instance}': cancel it there`)
+    }
+    return false
   }
 
   status(): WarmerStatus {
@@ -266,7 +272,7 @@ export class Warmer implements WarmerFacade {
 
   get isWarm(): boolean {
     const { startedDeadlineMs } = this.config.settings.control
-    return this.#totals.jobs > 0 || (this.clock.nowNs() - this.#bornNs) / 1e6 >= startedDeadlineMs
+    return this.#totals.wholeJobs > 0 || (this.clock.nowNs() - this.#bornNs) / 1e6 >= startedDeadlineMs
   }
 
   metrics(): Promise<{ contentType: string; text: string }> {
@@ -348,13 +354,16 @@ export class Warmer implements WarmerFacade {
 
   #takeOver(config: Config): void {
     const { current, guard, pool, clock } = this.#parts
-    const changes = changesBetween(current.config.settings, config.settings)
+    const before = current.config.settings
+    const changes = changesBetween(before, config.settings)
     current.config = config
     const { maxOriginRps: maxRps, concurrentWarmers: maxConcurrent, emergencyThresholdMs } = config.settings
     guard.retune({ maxRps, maxConcurrent, emergencyThresholdMs })
     this.#keyBudget = new KeyBudget(config.settings.keyEventsPerSecond, clock)
     const { threads, slots } = poolSize(config.settings)
     pool.resize(threads, slots)
+    // A worker opens no more database connections than it was told of when it began.
+    if (maxConcurrent > before.concurrentWarmers) pool.replace(this.#parts.workerSetup())
     this.#runner.retune()
     this.#dispatcher.retune(boundsOf(config))
     if (Object.keys(changes).length > 0) this.events.emit({ type: 'config_changed', changes })

@@ -66,4 +66,17 @@ describe('Dispatcher, streams', () => {
     assertEquals(closed.length > 0 && first?.work.kind === 'page' && closed[0] === first.work.stream, true)
     assertEquals([(await one.sent()).length, lane.isEnded], [3, true])
   })
+
+  it('stop has the worker close a stream of which no page is on its way: it holds a connection', async () => {
+    const one = await desk({ slots: 10 })
+    const lane = one.add('a', 0, { task: sqlTask(), plan, batchDelayMs: 60_000 })
+    await one.sent()
+    const [first] = one.worker.batches
+    await answer(one, first, false)
+    assertEquals([(await one.sent()).length, lane.isEnded], [1, false])
+    one.dispatcher.stop(lane, { code: 'JOB_CANCELLED', message: 'stop' })
+    await turn()
+    const closed = one.worker.received.flatMap((message) => (message.type === 'closeStream' ? [message.stream] : []))
+    assertEquals([closed, lane.isEnded], [first?.work.kind === 'page' ? [first.work.stream] : [], true])
+  })
 })

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { isPrewarmError } from '../errors.ts'
 import { ADOPT, BEGIN, END, heartbeatKey, JOB_KEYS, LIST, runnerOf, STILL } from './job-log-scripts.ts'
 import { bounded } from './job-record.ts'
 import type { Commands, JobLog, JobRecord, Script } from './types.ts'
@@ -14,6 +15,8 @@ export interface RedisJobLogOptions {
 
 const HEARTBEAT_TTL_MS = 15_000
 const HEARTBEAT_EVERY_MS = 5000
+/** Notes kept while Redis is away. */
+const MAX_UNSENT = 400
 
 /** A {@linkcode JobLog} in Redis, shared by all instances: the last 200 jobs, and who runs those that have not ended. */
 export class RedisJobLog implements JobLog {
@@ -22,6 +25,9 @@ export class RedisJobLog implements JobLog {
   readonly #instance: string
   readonly #onError: (error: unknown) => void
   readonly #mark = crypto.randomUUID()
+  /** Notes that Redis has not taken yet, oldest first: they are sent again with each heartbeat. */
+  readonly #unsent: { script: Script; record: JobRecord }[] = []
+  #sending: Promise<void> | undefined
   #beating: { takeBack: () => void } | undefined
 
   constructor({ commands, clock, instance, onError = () => {} }: RedisJobLogOptions) {
@@ -75,11 +81,31 @@ export class RedisJobLog implements JobLog {
     return found.map((record) => ({ ...record, instance: this.#instance }))
   }
 
+  /** Resolves when the note has been taken, or could not be for now. */
   async #note(script: Script, record: JobRecord): Promise<void> {
-    await this.#quietly(() => {
-      const text = JSON.stringify(bounded(record))
-      return this.#commands.script(script, JOB_KEYS, [record.id, text, runnerOf(this.#instance, this.#mark)])
+    this.#unsent.push({ script, record })
+    if (this.#unsent.length > MAX_UNSENT) this.#unsent.shift()
+    await this.#send()
+  }
+
+  #send(): Promise<void> {
+    this.#sending ??= this.#quietly(async () => {
+      for (let note = this.#unsent[0]; note !== undefined; note = this.#unsent[0]) {
+        const { script, record } = note
+        try {
+          const text = JSON.stringify(bounded(record))
+          await this.#commands.script(script, JOB_KEYS, [record.id, text, runnerOf(this.#instance, this.#mark)])
+        } catch (error) {
+          // What Redis refuses it will refuse again; nobody else's note should wait behind it.
+          if (isPrewarmError(error) && error.code === 'STORE_UNREACHABLE') throw error
+          this.#onError(error)
+        }
+        if (this.#unsent[0] === note) this.#unsent.shift()
+      }
+    }).finally(() => {
+      this.#sending = undefined
     })
+    return this.#sending
   }
 
   async #beat(): Promise<void> {
@@ -89,6 +115,7 @@ export class RedisJobLog implements JobLog {
     beating.takeBack = this.#clock.after(HEARTBEAT_EVERY_MS, () => void this.#beat())
     const args = [heartbeatKey(this.#instance), this.#mark, 'PX', HEARTBEAT_TTL_MS]
     await this.#quietly(() => this.#commands.call('SET', ...args))
+    if (this.#unsent.length > 0) await this.#send()
   }
 
   async #quietly(work: () => Promise<unknown>): Promise<void> {

@@ -1,5 +1,8 @@
 import type { Clock } from '../clock.ts'
 
+/** A longer timer is due at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+
 /** A deadline that can be held: time in which nothing may happen does not count. */
 export class Deadline {
   readonly #clock: Clock
@@ -7,6 +10,7 @@ export class Deadline {
   #leftMs: number
   #sinceNs = 0
   #takeBack: (() => void) | undefined
+  #isOver = false
 
   constructor(clock: Clock, timeoutMs: number, onDue: () => void) {
     this.#clock = clock
@@ -17,17 +21,20 @@ export class Deadline {
 
   hold(): void {
     if (this.#takeBack === undefined) return
-    this.end()
+    this.#takeBack()
+    this.#takeBack = undefined
     this.#leftMs = Math.max(0, this.#leftMs - (this.#clock.nowNs() - this.#sinceNs) / 1e6)
   }
 
   goOn(): void {
-    if (this.#takeBack !== undefined) return
+    if (this.#isOver || this.#takeBack !== undefined) return
     this.#sinceNs = this.#clock.nowNs()
-    this.#takeBack = this.#clock.after(this.#leftMs, this.#onDue)
+    this.#takeBack = this.#clock.after(Math.min(this.#leftMs, MAX_TIMER_MS), this.#onDue)
   }
 
+  /** Takes it back for good. */
   end(): void {
+    this.#isOver = true
     this.#takeBack?.()
     this.#takeBack = undefined
   }

@@ -153,14 +153,14 @@ export class Lane {
   }
 
   /** Accounts for a batch that was told to halt: what it did not do waits to be sent again, and no try is counted. */
-  settleHalted(unit: Unit, end: BatchEnd): void {
+  settleHalted(unit: Unit, end: BatchEnd, pauseMs = 0): void {
     const isDone = end.status === 'done' && end.report.retryKeys.length === 0
     if (isDone || this.stoppedBy !== null) {
       this.settle(unit, end)
       return
     }
     this.#outstanding--
-    if (unit.work.kind === 'page') this.#haltStream(unit.work.stream, end)
+    if (unit.work.kind === 'page') this.#haltStream(unit.work.stream, end, pauseMs)
     else if (end.status === 'done') {
       this.tally.add(end.report)
       const { retryKeys, firstError } = end.report
@@ -168,7 +168,7 @@ export class Lane {
       this.#putBack(again, 0, firstError as Failure)
     } else {
       const maybeWritten = Math.max(unit.maybeWritten ?? 0, end.status === 'lost' ? end.keys : 0)
-      this.#putBack({ ...unit, maybeWritten }, 0, end.failure)
+      this.#putBack({ ...unit, maybeWritten }, pauseMs, end.failure)
     }
     this.#checkEnd()
   }
@@ -237,12 +237,12 @@ export class Lane {
   }
 
   /** A halted stream has lost its cursor: it begins anew, and so does its count. */
-  #haltStream(stream: string, end: BatchEnd): void {
+  #haltStream(stream: string, end: BatchEnd, pauseMs: number): void {
     const isCurrent = this.#stream?.id === stream
     const tally = isCurrent ? this.tally : this.#past.of(stream)
     if (end.status === 'done') tally?.add(end.report)
     else if (end.status === 'lost') tally?.give('unknown', end.keys, end.failure)
-    if (isCurrent) this.#restartStream(stream, 0)
+    if (isCurrent) this.#restartStream(stream, pauseMs)
   }
 
   /** The rows are read once more, so the new try counts from nothing; should it get less far, the old one's count holds. */

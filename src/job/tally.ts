@@ -35,7 +35,7 @@ export class Tally {
     this.latency.record(report.readNs + report.writeNs, report.keys.planned)
     this.originRequests += report.originRequests
     if (report.keys.failed + report.keys.unknown > 0 && report.firstError !== null)
-      this.firstError ??= report.firstError
+      this.firstError = isLockLost(report.firstError) ? report.firstError : (this.firstError ?? report.firstError)
     for (const key of report.sample) if (this.sample.length < SAMPLE) this.sample.push(key)
   }
 
@@ -58,6 +58,11 @@ export class Tally {
     if (bad) return presentKeys(this.keys) > 0 ? 'partial' : 'failed'
     return this.keys.planned === 0 && deduplicated > 0 ? 'skipped' : 'success'
   }
+}
+
+/** Told before any other: after it nothing can be written, so the job ends. */
+function isLockLost({ code }: Failure): boolean {
+  return code === 'LOCK_LOST'
 }
 
 /** A job's status from its tasks'. */

@@ -8,6 +8,8 @@ export class JobTotals {
   failed = 0
   originRequests = 0
   cacheWrites = 0
+  /** Jobs over whole tasks that were not cancelled. */
+  wholeJobs = 0
   #durationMs = 0
 
   get averageDurationMs(): number {
@@ -21,8 +23,9 @@ export class JobTotals {
   }
 
   /** A cancelled job has neither succeeded nor failed. */
-  addJob({ status, durationNs }: JobResult): void {
+  addJob({ status, durationNs }: JobResult, isNamed: boolean): void {
     this.jobs++
+    if (!isNamed && status !== 'cancelled') this.wholeJobs++
     this.#durationMs += durationNs / 1e6
     if (status === 'success' || status === 'skipped') this.succeeded++
     else if (status === 'failed' || status === 'partial') this.failed++

@@ -29,6 +29,7 @@ export function serveBatches(
   let edges: ExecutorEdges | undefined
   const running = new Map<number, { abort: AbortController; ended: Promise<void> }>()
   let stopBeating = () => {}
+  let isOver = false
   const say = (message: FromWorker) => port.post(message)
   const beat = () => {
     say({ type: 'beat' })
@@ -39,6 +40,7 @@ export function serveBatches(
     try {
       edges = await build(setup)
       await Promise.all([edges.store.connect(5000), edges.openOrigins?.().catch(() => {})])
+      if (isOver) return await edges.close()
       say({ type: 'ready' })
       beat()
     } catch (error) {
@@ -76,6 +78,7 @@ export function serveBatches(
   }
 
   port.onExit(() => {
+    isOver = true
     for (const { abort } of running.values()) abort.abort()
     stopBeating()
     void edges?.close().catch(() => {})

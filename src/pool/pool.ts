@@ -135,6 +135,11 @@ export class Pool {
     if (this.#starting !== undefined) void this.#starting.then(() => this.#fill()).catch(() => {})
   }
 
+  /** True if a worker gets nothing new any more, or is gone. */
+  isRetiring(worker: number): boolean {
+    return this.#members.get(worker)?.isRetiring ?? true
+  }
+
   /** Ends workers that are no longer wanted and have nothing left. `isNeeded`: something waits that only it can do. */
   endRetired(isNeeded: (worker: number) => boolean, timeoutMs: number): void {
     // Until a new one can take over, the old ones go on.
@@ -208,7 +213,8 @@ export class Pool {
     if (this.#stopping !== undefined || lost.isRetiring) return
     const takeBack = this.#options.clock.after(pauseMs, () => {
       this.#replacements.delete(takeBack)
-      const isWanted = this.#stopping === undefined && this.#broken === undefined
+      // One that has given up before it ever worked is started again by who asks; any other goes on trying.
+      const isWanted = this.#stopping === undefined && (this.#broken === undefined || this.#starting !== undefined)
       if (isWanted && this.#active().length < this.#size) this.#add()
     })
     this.#replacements.add(takeBack)

@@ -24,6 +24,12 @@ export class InFlight {
     return { names, release: () => this.#release(task, mine) }
   }
 
+  /** Somebody holds `name` now. */
+  isHeld(task: string, name: string): boolean {
+    for (const held of this.#held.get(task) ?? []) if (held.has(name)) return true
+    return false
+  }
+
   #release(task: string, claim: ReadonlySet<string>): void {
     const held = this.#held.get(task)
     if (held?.delete(claim) && held.size === 0) this.#held.delete(task)

@@ -1,6 +1,7 @@
 import { describe, it } from 'node:test'
 import { assert, assertEquals, assertRejects } from '@std/assert'
 import { RedisJobLog } from '../../src/coordination/job-log.ts'
+import { BEGIN } from '../../src/coordination/job-log-scripts.ts'
 import { RedisScheduleStore } from '../../src/coordination/schedule-store.ts'
 import { RedisSharedRate } from '../../src/coordination/shared-rate.ts'
 import type { Script } from '../../src/coordination/types.ts'
@@ -35,6 +36,50 @@ describe('RedisJobLog', () => {
     )
     for (const work of [() => log.list(), () => log.get('a'), () => log.adopt()])
       assertEquals((await assertRejects(work, PrewarmError)).code, 'STORE_UNREACHABLE')
+  })
+
+  it('what could not be noted is noted with the next heartbeat that gets through, in its order', async () => {
+    const { clock, commands, errors, log } = start()
+    const noted: string[] = []
+    let isAway = true
+    commands.script = async (script, _keys, args) => {
+      if (isAway) throw new PrewarmError('STORE_UNREACHABLE', 'away')
+      noted.push(`${script === BEGIN ? 'begin' : 'end'} ${args[0]}`)
+    }
+    await log.start()
+    await log.begin(jobRecord('a'))
+    await log.begin(jobRecord('b'))
+    await log.end(jobRecord('a'))
+    await clock.advance(20_000)
+    assertEquals(noted, [])
+    assert(errors.length >= 3)
+    isAway = false
+    await clock.advance(5000)
+    assertEquals(noted, ['begin a', 'begin b', 'end a'])
+    await log.end(jobRecord('b'))
+    await clock.advance(20_000)
+    assertEquals(noted.slice(3), ['end b'])
+    await log.stop()
+    assertEquals(clock.pending, 0)
+  })
+
+  it('what Redis refuses holds nothing else up, and memory is bounded while it is away', async () => {
+    const { commands, errors, log } = start()
+    const noted: unknown[] = []
+    commands.script = async (_script, _keys, args) => {
+      if (args[0] === 'bad') throw new PrewarmError('STORE_REFUSED', 'OOM')
+      noted.push(args[0])
+    }
+    await Promise.all([log.begin(jobRecord('bad')), log.begin(jobRecord('good'))])
+    assertEquals([noted, errors.length], [['good'], 1])
+    commands.script = async () => {
+      throw new PrewarmError('STORE_UNREACHABLE', 'away')
+    }
+    for (let at = 0; at < 1000; at++) await log.begin(jobRecord(`j${at}`))
+    const late: unknown[] = []
+    commands.script = async (_script, _keys, args) => void late.push(args[0])
+    await log.begin(jobRecord('last'))
+    assertEquals([late.length, late.at(-1)], [400, 'last'])
   })
 
   it('begin does not throw for what can’t be written as JSON', async () => {

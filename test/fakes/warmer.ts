@@ -65,9 +65,9 @@ export function benchOf(
     }))
     return ours
   }
-  const setup = { ...SETUP, slots: config.settings.concurrentWarmers }
+  const workerSetup = () => ({ ...SETUP, slots: poolSize(current.config.settings).slots })
   const { threads: size } = poolSize(config.settings)
-  const pool = new Pool({ size, clock, setup, startWorker: () => startWorker?.(clock) ?? inline() })
+  const pool = new Pool({ size, clock, setup: workerSetup(), startWorker: () => startWorker?.(clock) ?? inline() })
   const { maxOriginRps: maxRps, concurrentWarmers: maxConcurrent, emergencyThresholdMs } = config.settings
   const guardHooks: WarmerParts['guardHooks'] = { onFree: () => {}, onEmergency: () => {} }
   const guard = new OriginGuard({
@@ -90,7 +90,7 @@ export function benchOf(
     locks: new MemoryLocks(),
     predictor: { predict: async () => [] },
     recordAccess() {},
-    workerSetup: () => setup,
+    workerSetup,
     schedules: () => SCHEDULES,
     metrics: () => METRICS,
     service: null,

@@ -1,5 +1,6 @@
 import { describe, it } from 'node:test'
 import { assertEquals } from '@std/assert'
+import { systemClock } from '../../src/clock.ts'
 import { Deadline } from '../../src/job/deadline.ts'
 import { FakeClock } from '../fakes/clock.ts'
 
@@ -39,6 +40,27 @@ describe('Deadline', () => {
     deadline.hold()
     deadline.end()
     clock.tick(60_000)
+    assertEquals([due, clock.pending], [[], 0])
+  })
+
+  it('is not due at once where it is longer than a timer can be', async () => {
+    let isDue = false
+    const deadline = new Deadline(
+      systemClock(() => performance.now() * 1e6),
+      Number.POSITIVE_INFINITY,
+      () => {
+        isDue = true
+      },
+    )
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    deadline.end()
+    assertEquals(isDue, false)
+  })
+
+  it('once ended it is not set again: a job that only waits to be noted must not keep the process', () => {
+    const { clock, due, deadline } = deadlineOf(1000)
+    deadline.end()
+    deadline.goOn()
     assertEquals([due, clock.pending], [[], 0])
   })
 })

@@ -36,6 +36,13 @@ describe('Tally', () => {
     assertEquals(tally.firstError?.code, 'VALUE_INVALID')
   })
 
+  it('add puts a lost lock before any other error: the job is to end by it', () => {
+    const tally = new Tally()
+    for (const code of ['VALUE_INVALID', 'LOCK_LOST', 'KEY_INVALID'] as const)
+      tally.add(reportOf(0, { keys: counts({ failed: 1 }), firstError: failure(code) }))
+    assertEquals(tally.firstError?.code, 'LOCK_LOST')
+  })
+
   it('add keeps a bounded sample', () => {
     const tally = new Tally()
     const sample = Array.from({ length: 300 }, (_, at) => `k:${at}`)

@@ -128,6 +128,28 @@ describe('serveBatches', () => {
     assertEquals([store.keys, closed, clock.pending], [[], ['edges'], 0])
   })
 
+  it('serveBatches whose port is terminated while it opens its origins closes them, and does not begin to beat', async () => {
+    const clock = new FakeClock()
+    const [port, theirs] = portPair()
+    const opened = Promise.withResolvers<void>()
+    let closed = 0
+    serveBatches(theirs, clock, async () => ({
+      tasks: new Map(),
+      store: new MemoryStore(clock),
+      random: () => 0.5,
+      originOf: () => new FakeOrigin(),
+      closeStream: async () => {},
+      openOrigins: () => opened.promise,
+      close: async () => void closed++,
+    }))
+    port.post({ type: 'setup', setup: SETUP })
+    await turn()
+    port.terminate()
+    opened.resolve()
+    await turn()
+    assertEquals([clock.pending, closed > 0], [0, true])
+  })
+
   it('serveBatches that is told to stop while a read hangs still beats, so that its end is the bound of the other side', async () => {
     const { port, heard, clock } = await executor(({ origin }) => {
       origin.onRead = hang

@@ -84,13 +84,28 @@ describe('Pool', () => {
     assertEquals((await pool.run(batchOf(1), 1000, 0).end).status, 'lost')
   })
 
+  it('a pool that had given up works again when workers can start again: a service outlives what kept them', async () => {
+    const clock = new FakeClock()
+    const { pool, workers } = fakePool(clock, [{}, unfit, unfit, unfit, unfit, {}])
+    await pool.start()
+    workers[0]?.exit('gone')
+    await clock.advance(200)
+    assertEquals((await pool.run(batchOf(1), 1000).end).status, 'lost')
+    await clock.advance(30_000)
+    assertEquals((await pool.run(batchOf(2), 1000).end).status, 'done')
+    assertEquals(workers.length, 6)
+    await clock.until(pool.stop(1000))
+    assertEquals(clock.pending, 0)
+  })
+
   it('a pool whose workers keep failing gives up: batches fail at once with the reason', async () => {
     const clock = new FakeClock()
     const { pool, workers } = fakePool(clock, [{}, unfit])
     await pool.start()
     workers[0]?.exit('gone')
     await clock.advance(60_000)
-    assertEquals(workers.length, 4)
+    // It goes on trying, at last every 5 s.
+    assert(workers.length > 4 && workers.length <= 24, `${workers.length}`)
     assertEquals(pool.hasFreeSlot(), true)
     const end = await pool.run(batchOf(1), 1000).end
     assert(end.status === 'lost')

@@ -33,4 +33,15 @@ describe('InFlight', () => {
   it('claim keeps the order, hottest first', () => {
     assertEquals(new InFlight().claim('one', new Set(['c', 'a', 'b'])).names, ['c', 'a', 'b'])
   })
+
+  it('isHeld says whether somebody holds a name now', () => {
+    const inFlight = new InFlight()
+    const claim = inFlight.claim('one', new Set(['a']))
+    assertEquals(
+      [inFlight.isHeld('one', 'a'), inFlight.isHeld('one', 'b'), inFlight.isHeld('two', 'a')],
+      [true, false, false],
+    )
+    claim.release()
+    assertEquals(inFlight.isHeld('one', 'a'), false)
+  })
 })
