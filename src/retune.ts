@@ -53,12 +53,25 @@ function invalid(field: string, value: unknown, expected: string): PrewarmError 
   return new PrewarmError('REQUEST_INVALID', `${field} is ${JSON.stringify(value)}, expected ${expected}`)
 }
 
-/** What differs between two configurations' settings, by name; secrets are left out. */
+/** What each of them is called outside: by the HTTP API and in events. */
+const OUTSIDE = {
+  maxOriginRps: 'max_origin_rps',
+  concurrentWarmers: 'concurrent_warmers',
+  maxBatchSize: 'max_batch_size',
+  defaultTtlMs: 'default_ttl',
+  originTimeoutMs: 'origin_timeout',
+  retryAttempts: 'retry_attempts',
+  backoffBaseMs: 'backoff_base',
+  emergencyThresholdMs: 'emergency_threshold',
+  defaultStrategy: 'default_strategy',
+  workers: 'workers',
+} as const satisfies Record<keyof Changes, string>
+
+/** What differs between two configurations' settings, by the name that it has outside; times in ms. */
 export function changesBetween(before: Settings, after: Settings): Record<string, { from: unknown; to: unknown }> {
   const changes: Record<string, { from: unknown; to: unknown }> = {}
-  for (const name of Object.keys(CHANGE_BOUNDS).concat('defaultStrategy') as (keyof Settings)[]) {
-    if (before[name] !== after[name]) changes[name] = { from: before[name], to: after[name] }
-  }
+  for (const [name, outside] of Object.entries(OUTSIDE) as [keyof Changes, string][])
+    if (before[name] !== after[name]) changes[outside] = { from: before[name], to: after[name] }
   return changes
 }
 

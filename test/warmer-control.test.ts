@@ -124,7 +124,7 @@ describe('Warmer, changes while running', () => {
     assert(Math.max(...ttls.slice(30)) <= 5000, `${Math.max(...ttls.slice(30))}`)
     assert(Math.max(...ttls.slice(0, 10)) > 5000)
     const changes = all.flatMap((event) => (event.type === 'config_changed' ? [event.changes] : []))
-    assertEquals(changes, [{ concurrentWarmers: { from: 1, to: 4 }, defaultTtlMs: { from: 3_600_000, to: 5000 } }])
+    assertEquals(changes, [{ concurrent_warmers: { from: 1, to: 4 }, default_ttl: { from: 3_600_000, to: 5000 } }])
   })
 
   it('retune refuses what is out of bounds, names it, and changes nothing', async () => {

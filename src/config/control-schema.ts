@@ -69,17 +69,22 @@ const schedule = z
     message: 'expected exactly one of cron, interval and preset',
   })
 
-const rewarm = z.strictObject(
-  {
-    below: number(BOUNDS.share).optional(),
-    above: number(BOUNDS.share).optional(),
-    minReads: number(BOUNDS.count).optional(),
-    every: duration([1000, 86_400_000, false]).optional(),
-    tasks: texts.optional(),
-    tags: texts.optional(),
-  },
-  'expected { below, above, minReads, every }',
-)
+const rewarm = z
+  .strictObject(
+    {
+      below: number(BOUNDS.share).optional(),
+      above: number(BOUNDS.share).optional(),
+      minReads: number(BOUNDS.count).optional(),
+      every: duration([1000, 86_400_000, false]).optional(),
+      tasks: texts.optional(),
+      tags: texts.optional(),
+    },
+    'expected { below, above, minReads, every }',
+  )
+  .refine(({ below = 0.85, above = 0.9 }) => above >= below, {
+    path: ['above'],
+    message: 'expected at least `below` (0.85 unless given)',
+  })
 
 const events = z.strictObject(
   { keysPerSecond: number(BOUNDS.keyEvents).optional(), publish: flag.optional() },

@@ -52,6 +52,7 @@ export type WarmEvent =
   | { type: 'key'; key: string; task: string; status: Outcome; duration_ms: number; job_id: string; trace_id: string }
   | { type: 'emergency_stop'; by: 'hand' | 'origin'; reason: string; p95_ms: number | null; threshold_ms: number }
   | { type: 'emergency_resume'; by: 'hand' | 'origin' }
+  /** By setting, as the HTTP API names it; times in ms. */
   | { type: 'config_changed'; changes: Record<string, { from: unknown; to: unknown }> }
   | { type: 'schedule_fired'; schedule: string; job_id: string; trace_id: string }
   | { type: 'schedule_skipped'; schedule: string; reason: 'locked' | 'overlap' | 'paused' | 'missed'; holder?: string }

@@ -1,4 +1,4 @@
-import { type Failure, PrewarmError, redact } from '../errors.ts'
+import { type Failure, isPrewarmError, PrewarmError, redact } from '../errors.ts'
 
 /** Replies by which Redis says that it did not run the command, and that it may run it later. */
 const LATER = /^(LOADING|BUSY|READONLY|MASTERDOWN|TRYAGAIN|CLUSTERDOWN)/
@@ -39,10 +39,13 @@ export function mayPass(message: string): boolean {
 }
 
 export function unreachable(error: unknown, url: string): PrewarmError {
+  // What was told once already.
+  if (isPrewarmError(error) && error.code === 'STORE_UNREACHABLE') return error
   const message = error instanceof Error ? error.message || error.name : String(error)
   const code = (error as { code?: string } | null)?.code
+  const what = error instanceof Error && isReply(error) ? 'prewarm is refused by Redis at' : 'Cannot reach Redis at'
   const reason = redact(message === '' ? (code ?? 'no answer') : message)
-  return new PrewarmError('STORE_UNREACHABLE', `Cannot reach Redis at ${redact(url)}: ${reason}`, {
+  return new PrewarmError('STORE_UNREACHABLE', `${what} ${redact(url)}: ${reason}`, {
     detail: code,
     cause: error,
   })

@@ -40,7 +40,7 @@ describe('what a service adds to a configuration', () => {
     const places: Record<string, (value: number) => unknown> = {
       'ControlDefinition.port': (port) => ({ control: { port } }),
       'ControlDefinition.rateLimits.status': (status) => ({ control: { rateLimits: { status } } }),
-      'RewarmDefinition.below': (below) => ({ rewarm: { below } }),
+      'RewarmDefinition.below': (below) => ({ rewarm: { below, above: 1 } }),
       'RewarmDefinition.minReads': (minReads) => ({ rewarm: { minReads } }),
       'ServiceDefinition.events.keysPerSecond': (keysPerSecond) => ({ events: { keysPerSecond } }),
       'ScheduleDefinition.limit': (limit) => ({ schedules: { one: { cron: '* * * * *', limit } } }),
@@ -84,6 +84,7 @@ describe('what a service adds to a configuration', () => {
       [{ schedules: { one: { corn: '* * * * *' } } }, "schedules.one.corn is not a known field; did you mean 'cron'?"],
       [{ schedules: { one: {} } }, 'schedules.one is an object, expected exactly one of cron, interval and preset'],
       [{ schedules: { 'a b': { cron: '* * * * *' } } }, "expected a name of letters, digits, '-' and '_'"],
+      [{ rewarm: { below: 0.9, above: 0.5 } }, 'rewarm.above is 0.5, expected at least `below`'],
       [{ rewarm: { below: 85 } }, 'rewarm.below is 85, expected a number from 0 to 1'],
     ]
     for (const [given, expected] of mistakes)
