@@ -71,10 +71,13 @@ export function reloadCommand({ io, runtime }: Cli): Command {
       const pid = await requireRunning(files)
       const outcome = await ask<Reloaded>(files.socket, 'POST', '/reload', RELOAD_TIMEOUT_MS)
       if (outcome === null) throw silent(files, pid)
-      if (!outcome.ok) throw new PrewarmError(outcome.failure.code, `the old one stays: ${outcome.failure.message}`)
+      if (!outcome.ok)
+        throw new PrewarmError(outcome.failure.code, `The configuration stays as it was: ${outcome.failure.message}`)
       const { restart } = outcome
       const rest = restart.length === 0 ? '' : `; only a restart changes ${restart.join(', ')}`
-      await io.answer(json === true ? JSON.stringify({ name, restart }) : `daemon '${name}' goes by the new one${rest}`)
+      await io.answer(
+        json === true ? JSON.stringify({ name, restart }) : `daemon '${name}' goes by the new configuration${rest}`,
+      )
     },
   )
 }
@@ -86,13 +89,21 @@ export function logsCommand({ io, runtime }: Cli): Command {
     .option('-n, --lines <N>', 'how many lines', numberOf('--lines', [0, 1_000_000, true]), 100)
     .action(async ({ name, follow: isFollowed, lines, json }: LogsFlags) => {
       const files = daemonFiles(runtime.env, name)
+      if (json === true && isFollowed === true) {
+        throw new PrewarmError('USAGE', '--json and --follow exclude each other: leave one of them out')
+      }
       const log = readStart(files)?.log
       if (log !== undefined) {
         const from = sizeOf(log)
         const last = lastLines(log, lines)
-        if (json === true) await io.answer(JSON.stringify({ name, log, lines: last }))
-        else if (last.length > 0) await io.answer(last.join('\n'))
-        if (isFollowed === true && json !== true) {
+        if (json === true) {
+          const running = (await find(files)).state === 'running'
+          await io.answer(JSON.stringify({ name, log, running, lines: last }))
+          if (!running) process.exitCode = EXIT.failed
+          return
+        }
+        if (last.length > 0) await io.answer(last.join('\n'))
+        if (isFollowed === true) {
           await follow(log, from, (bytes) => void process.stdout.write(bytes), watchInterrupts())
           return
         }
@@ -114,7 +125,8 @@ async function requireRunning(files: DaemonFiles): Promise<number> {
   const found = await find(files)
   if (found.state === 'running') return found.owner.pid
   const killed = found.state === 'dead' ? ` (pid ${found.owner.pid} is gone: it was killed)` : ''
-  const message = `Daemon '${files.name}' is not running${killed}: start it with 'prewarm daemon start'`
+  const flag = files.name === 'default' ? '' : ` --name ${files.name}`
+  const message = `Daemon '${files.name}' is not running${killed}: start it with 'prewarm daemon start${flag}'`
   throw new PrewarmError('DAEMON_NOT_RUNNING', message)
 }
 

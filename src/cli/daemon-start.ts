@@ -75,7 +75,8 @@ export function restartCommand(cli: Cli): Command {
     const files = daemonFiles(env, flags.name)
     const record = readStart(files)
     if (record === null) {
-      const message = `Daemon '${flags.name}' was never started here: use 'prewarm daemon start'`
+      const flag = flags.name === 'default' ? '' : ` --name ${flags.name}`
+      const message = `Daemon '${flags.name}' was never started here: use 'prewarm daemon start${flag}'`
       throw new PrewarmError('DAEMON_NOT_RUNNING', message)
     }
     const kept = (await ask<Record<string, string>>(files.socket, 'GET', '/variables')) ?? {}
@@ -122,7 +123,10 @@ function addWait<C extends Command>(command: C): C {
         .argParser(durationOf('--deadline', [1000, 3_600_000, false]))
         .default(DEADLINE_MS, '30s'),
     )
-    .option('--wait-warm', 'ready only when its first warm-up has ended')
+    .option(
+      '--wait-warm',
+      'ready only when its first warm-up has ended, as ENABLE_CACHE_WARMING_ON_STARTUP=true begins it',
+    )
 }
 
 function addLog<C extends Command>(command: C): C {

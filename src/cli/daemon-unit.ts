@@ -1,7 +1,7 @@
 import { userInfo } from 'node:os'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { checkName } from '../daemon/folder.ts'
 import { systemdUnit } from '../daemon/unit.ts'
 import { PrewarmError } from '../errors.ts'
@@ -24,7 +24,9 @@ export function unitCommand(cli: Cli): Command {
     'Print a systemd service that runs `prewarm serve` with these arguments',
     'prewarm daemon unit --port 4000 | sudo tee /etc/systemd/system/prewarm.service',
   )
-  addName(addServeOptions(command)).option('--user <USER>', 'who runs it (default: you)', userInfo().username)
+  addName(addServeOptions(command)).addOption(
+    new Option('--user <USER>', 'who runs it, by name or number').default(whoIAm(), 'you'),
+  )
   return command.action(async (flags: UnitFlags) => {
     const { name, user, json, port, host, workers, drain, logFormat, redis, database } = flags
     checkName(name)
@@ -41,4 +43,10 @@ export function unitCommand(cli: Cli): Command {
     const unit = systemdUnit({ name, command, args, cwd: process.cwd(), user, drainMs: drain })
     await cli.io.answer(json === true ? JSON.stringify({ name, unit }) : unit)
   })
+}
+
+/** By number where the environment tells no name, which is where Bun takes it from. */
+function whoIAm(): string {
+  const { username, uid } = userInfo()
+  return username === 'unknown' ? String(uid) : username
 }

@@ -115,7 +115,7 @@ async function open(
   await reach(warmer, select(config, {}), { withStore: true, signal })
   const gate = new Gate((request, env) => app.fetch(request, env as object))
   // Before jobs begin that a taken port would cut off again.
-  const listening = await runtime.serveHttp({ ...at, fetch: gate.fetch, mayIdle })
+  const listening = await runtime.serveHttp({ ...at, fetch: gate.fetch })
   await warmer.start()
   gate.open()
   return new Service({
@@ -135,11 +135,6 @@ async function planOf(warmer: Warmer, request: JobRequest, signal: AbortSignal):
     entries.push(await planEntry(warmer, one, { count: request.count, signal }))
   }
   return entries
-}
-
-/** Answers that say nothing for long: a stream of events between two heartbeats, a run that is waited for. */
-function mayIdle({ url }: Request): boolean {
-  return /\/warm\/(events|run)(\?|$)/.test(url)
 }
 
 /** The file, and what it imports, as they are now; the environment and the flags are those of the start. */

@@ -2,13 +2,23 @@ import { createHash, randomBytes } from 'node:crypto'
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { PrewarmError } from '../errors.ts'
 import type { Runtime } from '../runtime/types.ts'
 import type { JobResult } from '../types.ts'
 
-/** Makes and names the folder for what outlives a run; only its owner may look into it. */
+/**
+ * Makes and names the folder for what outlives a run; only its owner may look into it.
+ *
+ * @throws {PrewarmError} `USAGE` if it can't be made
+ */
 export async function stateFolder({ env }: Runtime): Promise<string> {
   const folder = folderOf(env)
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    const reason = (error as Error).message
+    throw new PrewarmError('USAGE', `Cannot make ${folder}: set XDG_STATE_HOME to a folder of your own (${reason})`)
+  }
   return folder
 }
 

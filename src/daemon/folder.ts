@@ -79,7 +79,26 @@ function makePrivate(path: string, uid: number): void {
   if (stats.uid !== uid) throw failed(`${path} belongs to user ${stats.uid}, and you are ${uid}: set XDG_RUNTIME_DIR`)
   if ((stats.mode & 0o077) !== 0) {
     const mode = (stats.mode & 0o777).toString(8).padStart(4, '0')
-    throw failed(`${path} has mode ${mode}, so others could change what is in it: look at it, then chmod 700`)
+    throw failed(`${path} has mode ${mode}, which lets others in: look at what is in it, then chmod 700`)
+  }
+}
+
+/**
+ * Whoever may write where the log lies could put a link in its place, and have another file of this user emptied.
+ *
+ * @throws {PrewarmError} `DAEMON_FAILED`
+ */
+export function checkLogFolder(path: string): void {
+  const uid = process.getuid?.()
+  const stats = statsOf(() => statSync(path))
+  const fix = 'set XDG_STATE_HOME to a folder of your own'
+  if (stats === undefined || !stats.isDirectory()) throw failed(`${path}, where the log goes, is no folder: ${fix}`)
+  if (stats.uid !== uid) {
+    throw failed(`${path}, where the log goes, belongs to user ${stats.uid}, and you are ${uid}: ${fix}`)
+  }
+  if ((stats.mode & 0o022) !== 0) {
+    const mode = (stats.mode & 0o7777).toString(8).padStart(4, '0')
+    throw failed(`${path} has mode ${mode}, so that others could exchange the log: chmod 700 it, or ${fix}`)
   }
 }
 

@@ -36,7 +36,7 @@ export class Gate {
 }
 
 function refusal(request: Request, state: 'starting' | 'closed'): Response {
-  const { pathname } = new URL(request.url)
+  const pathname = pathOf(request.url)
   const close = { connection: 'close' }
   if (pathname === '/healthz') return Response.json({ status: 'ok' }, { headers: close })
   const problem = {
@@ -52,4 +52,9 @@ function refusal(request: Request, state: 'starting' | 'closed'): Response {
   }
   const headers = { ...close, 'content-type': 'application/problem+json', 'retry-after': '5' }
   return new Response(JSON.stringify(problem), { status: 503, headers })
+}
+
+/** Not by `URL`: where the Host header names no host, Bun's `url` is none, or has no host at all. */
+function pathOf(url: string): string {
+  return url.replace(/^\w+:\/\/[^/?#]*/, '').replace(/[?#].*$/s, '')
 }

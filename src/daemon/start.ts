@@ -1,4 +1,5 @@
 import { chmodSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import process from 'node:process'
 import { PrewarmError } from '../errors.ts'
 import type { Runtime } from '../runtime/types.ts'
@@ -6,7 +7,7 @@ import { ask } from './ask.ts'
 import { claim } from './claim.ts'
 import type { Identity, Ready } from './control.ts'
 import { find, sweep } from './find.ts'
-import type { DaemonFiles } from './folder.ts'
+import { checkLogFolder, type DaemonFiles } from './folder.ts'
 import { linesSince, sizeOf } from './logs.ts'
 import { stampOf } from './process.ts'
 import { endProcess } from './stop.ts'
@@ -48,6 +49,7 @@ const GIVE_UP_MS = 5000
  */
 export async function startDaemon(options: StartOptions): Promise<Identity> {
   const { files, record, env, runtime } = options
+  checkLogFolder(dirname(record.log))
   const lock = claim(files.lock, { pid: process.pid, stamp: stampOf(process.pid) ?? '' })
   if (!lock.mine) {
     const who = `another 'prewarm daemon start' (pid ${lock.holder.pid})`
@@ -107,7 +109,11 @@ async function untilReady(
   sweep(files, owner)
   if (signal.aborted) throw new PrewarmError('JOB_CANCELLED', 'interrupted')
   const missing = seen?.failures.map(({ message }) => message).join('; ')
-  const why = missing || (seen?.ready === true ? 'its first warm-up had not ended' : (seen?.phase ?? 'it said nothing'))
+  const why =
+    missing ||
+    (seen?.ready === true
+      ? 'its first warm-up had not ended: ENABLE_CACHE_WARMING_ON_STARTUP=true begins one at the start'
+      : (seen?.phase ?? 'it said nothing'))
   const message = `Daemon '${files.name}' was not ready within ${deadlineMs} ms (${why}) and was ended`
   throw failed(message, record.log, from)
 }

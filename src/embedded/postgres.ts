@@ -136,9 +136,10 @@ function postgresCommand(files: PostgresFiles, port: number): string[] {
 }
 
 function launch(files: PostgresFiles, [program = '', ...args]: string[]): { child: ChildProcess; output(): string } {
+  const { PATH = '/usr/bin:/bin' } = process.env
   const child = spawn(program, args, {
     cwd: files.home,
-    env: { PATH: process.env.PATH ?? '/usr/bin:/bin', LC_ALL: 'C', ...files.env },
+    env: { PATH, LC_ALL: 'C', ...files.env },
     stdio: ['pipe', 'ignore', 'pipe'],
     detached: true, // Ctrl-C is for us; we then stop it
     ...(files.user ?? {}),

@@ -15,6 +15,9 @@ interface Guest {
   rk_step(): void
 }
 
+/** By inference: not every set of type libraries has a name for it. */
+type Imports = Parameters<typeof WebAssembly.instantiate>[1]
+
 /** Timers of Valkey (expiry, blocked clients) are looked at this often, in ms. */
 const TICK_MS = 50
 /** Steps in one go before other events get a turn. */
@@ -81,12 +84,13 @@ async function start(wasmPath: string, port: number): Promise<void> {
       throw new Error(`valkey exited with code ${code}: ${logTail.trim()}`)
     }
     // Lua's longjmp is a WebAssembly exception, and its tag is ours to give. TypeScript does not know tags yet.
-    const { Tag } = WebAssembly as unknown as { Tag: new (type: { parameters: string[] }) => WebAssembly.ExportValue }
-    const instance = await WebAssembly.instantiate(module, {
+    const { Tag } = WebAssembly as unknown as { Tag: new (type: { parameters: string[] }) => object }
+    const imports = {
       wasi_snapshot_preview1: wasiImports(module, memory, log, exit),
-      host: host.imports() as WebAssembly.ModuleImports,
+      host: host.imports(),
       env: { __c_longjmp: new Tag({ parameters: ['i32'] }) },
-    })
+    }
+    const instance = await WebAssembly.instantiate(module, imports as Imports)
     const exports = instance.exports as unknown as Guest
     memory.attach(exports.memory)
     exports._initialize()

@@ -33,7 +33,7 @@ export function namedSql(source: string): NamedSql {
     const token = found[0]
     take(source.slice(end, found.index))
     end = found.index + token.length
-    const name = found.groups?.name
+    const { name } = found.groups ?? {}
     if (name !== undefined) {
       if (!names.includes(name)) names.push(name)
       take(`$${names.indexOf(name) + 1}`)

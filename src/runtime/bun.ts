@@ -127,14 +127,10 @@ export function bunRuntime(): Runtime {
   return runtime
 }
 
-function serveHttp({ fetch, idleTimeoutS = 60, mayIdle = () => false, ...at }: HttpServing): Listening {
-  const answer = (request: Request, server: Bun.Server<undefined>) => {
-    if (mayIdle(request)) server.timeout(request, 0)
-    return fetch(request, server)
-  }
+function serveHttp({ fetch, idleTimeoutS = 60, ...at }: HttpServing): Listening {
   try {
     if ('unix' in at) {
-      const server = Bun.serve({ unix: at.unix, development: false, fetch: answer })
+      const server = Bun.serve({ unix: at.unix, development: false, fetch })
       chmodSync(at.unix, 0o600)
       return { url: at.unix, port: 0, stop: (graceMs) => stopServer(server, graceMs) }
     }
@@ -146,7 +142,7 @@ function serveHttp({ fetch, idleTimeoutS = 60, mayIdle = () => false, ...at }: H
       development: false,
       // Without a word Bun shares the port with whoever else has it, where this is no development server.
       reusePort: false,
-      fetch: answer,
+      fetch,
     })
     const taken = server.port as number
     return { url: urlOf(host, taken), port: taken, stop: (graceMs) => stopServer(server, graceMs) }

@@ -64,7 +64,7 @@ export function denoRuntime(): Runtime {
 }
 
 /**
- * Deno closes no idle connection whose request is being answered; `idleTimeoutS` and `mayIdle` are Bun's. A server that shuts
+ * Deno closes no idle connection whose request is being answered; `idleTimeoutS` is Bun's. A server that shuts
  * down by itself can't be cut off any more, so answers under way are waited for here.
  */
 function serveHttp({ fetch, ...at }: HttpServing): Listening {

@@ -19,12 +19,10 @@ export interface Detached {
 export type ListenAt = { host: string; port: number } | { unix: string }
 
 export type HttpServing = ListenAt & {
-  /** `env` is what tells the peer's address: Bun's server, or Deno's info of the connection. */
+  /** `env` is what tells the peer's address: Bun's server, which can also be told to be patient, or Deno's info of the connection. */
   fetch(request: Request, env: unknown): Response | Promise<Response>
   /** A connection that is silent for this long is closed, s, 1 to 255. @default 60 */
   idleTimeoutS?: number
-  /** Requests whose connection may be silent for as long as it takes. @default none */
-  mayIdle?(request: Request): boolean
 }
 
 export interface Listening {

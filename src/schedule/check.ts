@@ -49,18 +49,20 @@ export function checkedSpec(name: string, given: Partial<ScheduleSpec>, tasks: T
  */
 export function checkSchedules(config: Declared, nowMs: number): void {
   const { definition, tasks } = config
-  const own = definition.schedules ?? {}
+  const own = new Map(Object.entries(definition.schedules ?? {}))
   for (const [name, spec] of declaredSchedules(config)) {
     const isTasks = tasks.get(name)?.schedule !== undefined
-    if (isTasks && own[name] !== undefined) {
+    if (isTasks && own.has(name)) {
       throw new PrewarmError(
         'CONFIG_INVALID',
         `schedules.${name} has the name of a task with a schedule of its own, expected another name, or no tasks.${name}.schedule`,
       )
     }
-    const place = own[name] === undefined ? `tasks.${name}.` : `schedules.${name}.`
+    const place = own.has(name) ? `schedules.${name}.` : `tasks.${name}.`
     // As the file calls them.
-    const fields = own[name] === undefined ? { cron: 'schedule' } : { intervalMs: 'interval', jitterMs: 'jitter' }
+    const fields: Record<string, string> = own.has(name)
+      ? { intervalMs: 'interval', jitterMs: 'jitter' }
+      : { cron: 'schedule' }
     naming('CONFIG_INVALID', place, fields, () => {
       if (!NAME.test(name)) throw new Wrong('schedule', name, 'a task whose name has at most 64 characters')
       checkSpec(spec, tasks, nowMs)

@@ -60,7 +60,7 @@ export class Runs {
    */
   async begin(entry: Entry, cause: Cause, traceId: string): Promise<Begun> {
     const { locks, clock, isStopped } = this.#parts
-    const attempt = await locks.acquire(entry.name, traceId)
+    const attempt = await locks.acquire(lockOf(entry.name), traceId)
     if (!attempt.held) return { is: 'locked', holder: attempt.holder }
     const { lock } = attempt
     let begun: Begun | undefined
@@ -190,6 +190,11 @@ export class Runs {
       log.warn('the run of schedule {schedule} could not be noted yet: {error}', { schedule: name, traceId, error })
     }
   }
+}
+
+/** Its name; not that of the locks for warming at the start and for the hit rate, which are held for other reasons. */
+function lockOf(schedule: string): string {
+  return schedule === 'warmup' || schedule === 'rewarm' ? `schedule:${schedule}` : schedule
 }
 
 /** A declared schedule's parameters may be what JSON does not know; they are the configuration's anyway. */

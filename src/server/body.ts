@@ -1,6 +1,6 @@
 import type { MiddlewareHandler } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
-import { PrewarmError } from '../errors.ts'
+import { isPrewarmError, PrewarmError } from '../errors.ts'
 import type { ControlEnv } from './access/index.ts'
 
 /** Bytes of a request's body. */
@@ -12,10 +12,12 @@ const MAX_DEPTH = 32
 const tooLarge = () =>
   new PrewarmError('BODY_TOO_LARGE', `The body is larger than ${MAX_BODY_BYTES} bytes: send fewer keys at once`)
 
+const broken = () => new PrewarmError('REQUEST_INVALID', 'The body broke off: send it again')
+
 /**
  * Lets only bounded, well-formed JSON through to the validators.
  *
- * @param optional nothing at all is fine, too
+ * @param optional nothing at all is fine, too, and means `{}`
  */
 export function jsonBody({ optional = false } = {}): MiddlewareHandler<ControlEnv>[] {
   const limit = bodyLimit({
@@ -26,19 +28,38 @@ export function jsonBody({ optional = false } = {}): MiddlewareHandler<ControlEn
   })
   const check: MiddlewareHandler<ControlEnv> = async (c, next) => {
     const type = c.req.header('content-type')
-    const text = await c.req.text()
+    const text = await c.req.text().catch(() => {
+      throw broken()
+    })
     if (text === '' && type === undefined && optional) return next()
     // `+json` types are other formats, whatever their syntax.
     if (!/^application\/json\s*(;|$)/i.test(type ?? '')) {
       const given = type === undefined ? 'missing' : `'${type.slice(0, 100)}'`
       throw new PrewarmError('CONTENT_TYPE', `content-type is ${given}: send application/json`)
     }
+    if (text === '' && optional) {
+      // Many clients name the type also where they send nothing. The validators read this.
+      c.req.bodyCache.text = Promise.resolve('{}') as never
+      return next()
+    }
     // A length that was declared too small.
     if (text.length > MAX_BODY_BYTES) throw tooLarge()
     checkJson(text)
     return next()
   }
-  return [limit, check]
+  const bounded: MiddlewareHandler<ControlEnv> = async (c, next) => {
+    let isRead = false
+    const goOn = () => {
+      isRead = true
+      return next()
+    }
+    try {
+      return await limit(c, goOn)
+    } catch (error) {
+      throw isRead || isPrewarmError(error) ? error : broken()
+    }
+  }
+  return [bounded, check]
 }
 
 function checkJson(text: string): void {

@@ -1,5 +1,5 @@
 import type { z } from '@hono/zod-openapi'
-import { redact } from '../errors.ts'
+import { isPrewarmError, redact } from '../errors.ts'
 import { type FieldError, RequestError } from './problem.ts'
 
 /** Fields told of in one answer. */
@@ -12,6 +12,19 @@ export function invalid(target: string, error: z.core.$ZodError, given: unknown)
   const place = PLACES[target] ?? target
   const errors = error.issues.flatMap((issue) => fieldErrors(issue, given, place)).slice(0, MAX_ERRORS)
   return new RequestError('REQUEST_INVALID', errors.map(line).join('; '), { errors })
+}
+
+/** What the warmer refused of a request, by the names that the request has for its fields. */
+export function refused(error: unknown, request: object): unknown {
+  if (!isPrewarmError(error) || error.code !== 'REQUEST_INVALID') return error
+  const [, name = '', is, expected] = /^(\w+) is (.*?), expected (.*)$/s.exec(error.message) ?? []
+  if (is === undefined || expected === undefined) return error
+  const snake = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+  const field = [snake, snake.replace(/_ms$/, '')].find((one) => Object.hasOwn(request, one)) ?? snake
+  const value = show((request as Record<string, unknown>)[field])
+  return new RequestError(error.code, `${field} is ${is}, expected ${expected}`, {
+    errors: [{ field, value, expected }],
+  })
 }
 
 function line({ field, value, expected }: FieldError): string {

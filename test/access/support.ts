@@ -56,6 +56,7 @@ export function appWith({ settings, ...options }: AppOptions = {}) {
   app.get('/warm/status', access.needs('warm:read'), access.limits('status'), (c) =>
     c.json({ subject: c.get('subject'), scopes: c.get('scopes') }),
   )
+  app.get('/warm/until', access.needs('warm:read'), (c) => c.json({ until: c.get('expiresAtMs') ?? null }))
   app.get('/warm/jobs', access.needs('warm:read'), access.limits('other'), (c) => c.json({}))
   for (const way of ['run', 'key', 'pattern', 'trigger-predictive'])
     app.post(`/warm/${way}`, access.needs('warm:write'), access.limits('warm'), (c) => c.json({}))

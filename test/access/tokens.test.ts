@@ -16,6 +16,8 @@ import {
   withJwt,
 } from './support.ts'
 
+const OPS = 'https://ops.example'
+
 describe('a token that is accepted', () => {
   it('of HS256', async () => assertEquals(await statusOf(await tokenWith()), 200))
 
@@ -92,8 +94,30 @@ describe('createAccess', () => {
   })
 
   it('refuses public keys from nowhere, or from two places', () => {
-    refuses(withJwt({ algorithm: 'RS256' }), /neither jwksUrl and jwksFile/)
+    refuses(withJwt({ algorithm: 'RS256' }), /neither jwksUrl nor jwksFile/)
     refuses(withJwt({ algorithm: 'RS256', jwksUrl: 'https://x/', jwksFile: 'x' }), /both jwksUrl and jwksFile/)
+  })
+
+  it('refuses an origin that no browser has, rather than let nobody in without a word', () => {
+    const wrong = [
+      '*',
+      'https://*.example',
+      'ops.example',
+      `${OPS}/`,
+      `${OPS}/x`,
+      'https://OPS.example',
+      `${OPS}:443`,
+      '',
+    ]
+    for (const origin of [...wrong, 'null', 'https://me@ops.example', 'file://x']) {
+      refuses(
+        { settings: { corsOrigins: [OPS, origin] } },
+        /control\.corsOrigins\.1 is '.*', expected an origin such as/,
+      )
+    }
+    appWith({
+      settings: { corsOrigins: [OPS, 'http://localhost:3000', 'http://[::1]:8080', 'chrome-extension://abc'] },
+    })
   })
 
   it('refuses a clock tolerance above a minute, and a proxy that is no address', () => {
@@ -147,6 +171,13 @@ describe('scopes and subjects', () => {
       headers.get('www-authenticate'),
       'Bearer realm="prewarm", error="insufficient_scope", scope="warm:write"',
     )
+  })
+
+  it('tell until when the token holds, with the tolerance of clocks', async () => {
+    const until = async (app: ReturnType<typeof appWith>, token: string) =>
+      (await app.ask('/warm/until', bearer(token))).body.until
+    assertEquals(await until(appWith(), await tokenWith({ exp: NOW_S + 60 })), NOW_S * 1000 + 65_000)
+    assertEquals(await until(appWith({ settings: { jwt: undefined } }), 'x'), null)
   })
 
   it('a token without a subject gets one of its own', async () => {

@@ -164,6 +164,14 @@ describe('prewarm run', () => {
     }
   })
 
+  it('refuses the background where its log has no place, and says what to set', async () => {
+    machine.env.XDG_STATE_HOME = CONFIG
+    const { code, answer } = await machine.json('run', 'users', '--config', CONFIG, '--spawn', '--redis', server.url)
+    delete machine.env.XDG_STATE_HOME
+    assertEquals([code, answer.error.code], [2, 'USAGE'])
+    assertStringIncludes(answer.error.message, `Cannot make ${join(CONFIG, 'prewarm')}: set XDG_STATE_HOME to`)
+  })
+
   it('goes on in the background, and tells where to look', async () => {
     for (const flag of ['--spawn', '--background']) {
       const { code, answer } = await machine.json('run', 'users', '--config', CONFIG, flag, '--redis', server.url)

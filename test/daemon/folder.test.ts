@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import process from 'node:process'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { assertEquals, assertStringIncludes, assertThrows } from '@std/assert'
-import { daemonFiles } from '../../src/daemon/folder.ts'
+import { checkLogFolder, daemonFiles } from '../../src/daemon/folder.ts'
 import { PrewarmError } from '../../src/errors.ts'
 
 describe("a daemon's folder", () => {
@@ -72,5 +72,41 @@ describe("a daemon's folder", () => {
     for (const name of ['', '..', '../a', 'a/b', '-a', 'x'.repeat(33), 'a\n']) {
       refused({ XDG_RUNTIME_DIR: home }, name, 'USAGE', '--name')
     }
+  })
+})
+
+describe("a daemon's log", () => {
+  let home: string
+  beforeEach(() => {
+    home = mkdtempSync(join(tmpdir(), 'prewarm-test-folder-'))
+  })
+  afterEach(() => rmSync(home, { recursive: true, force: true }))
+
+  const refused = (path: string, text: string) => {
+    const error = assertThrows(() => checkLogFolder(path), PrewarmError)
+    assertEquals(error.code, 'DAEMON_FAILED')
+    assertStringIncludes(error.message, text)
+  }
+
+  it('lies where nobody else can put a link in its place', () => {
+    for (const mode of [0o700, 0o755]) {
+      chmodSync(home, mode)
+      checkLogFolder(home)
+    }
+    for (const [mode, shown] of [
+      [0o770, '0770'],
+      [0o1777, '1777'],
+      [0o702, '0702'],
+    ] as const) {
+      chmodSync(home, mode)
+      refused(home, `${home} has mode ${shown}`)
+    }
+  })
+
+  it('lies in a folder of its own user', () => {
+    refused(join(home, 'none'), 'is no folder')
+    const uid = process.getuid?.() ?? 0
+    if (uid === 0) chownSync(home, 65_534, 65_534)
+    refused(uid === 0 ? home : '/', `belongs to user ${uid === 0 ? 65_534 : 0}`)
   })
 })

@@ -3,10 +3,14 @@ import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { assert, assertEquals, assertRejects, assertStringIncludes } from '@std/assert'
+import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from '@std/assert'
+import { Hono } from 'hono'
 import { ask } from '../../src/daemon/ask.ts'
+import { Gate } from '../../src/daemon/gate.ts'
 import { PrewarmError } from '../../src/errors.ts'
 import { currentRuntime } from '../../src/runtime/index.ts'
+import type { ControlEnv } from '../../src/server/access/index.ts'
+import { patience } from '../../src/server/patience.ts'
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -61,16 +65,18 @@ describe('serving HTTP', () => {
     assertEquals(await cut, 'cut')
   })
 
-  it('closes a connection that is silent for long, unless the request may be', { timeout: 30_000 }, async () => {
+  it('closes a connection that is silent for long, unless it is told to be patient', { timeout: 60_000 }, async () => {
+    const app = new Hono<ControlEnv>()
+    app.use('/patient', patience)
+    app.get('*', async (c) => {
+      await sleep(10_000)
+      return c.text('at last')
+    })
     const listening = await serveHttp({
       host: '127.0.0.1',
       port: 0,
       idleTimeoutS: 1,
-      mayIdle: ({ url }) => url.endsWith('/patient'),
-      fetch: async () => {
-        await sleep(10_000)
-        return new Response('at last')
-      },
+      fetch: app.fetch,
     })
     // Not by fetch(), which asks again when a connection is closed.
     const get = (path: string) =>
@@ -84,6 +90,24 @@ describe('serving HTTP', () => {
     const answers = await Promise.all([get('/patient'), get('/other')])
     assertEquals(answers, ['at last', 'closed'])
     await listening.stop(0)
+  })
+
+  it('refuses as usual what names a host that is none', async () => {
+    const gate = new Gate(() => new Response('let in'))
+    const listening = await serveHttp({ host: '127.0.0.1', port: 0, fetch: gate.fetch })
+    const get = (path: string, host: string) =>
+      new Promise<string>((resolve, reject) => {
+        const call = request(`${listening.url}${path}`, { agent: false, headers: { host } }, (response) => {
+          response.on('data', (chunk) => resolve(`${response.statusCode} ${chunk}`))
+        })
+        call.on('error', reject)
+        call.end()
+      })
+    for (const host of ['localhost', 'a@b', 'a b', 'x/healthz?', '[', 'localhost:99999']) {
+      assertEquals(await get('/healthz?x#y', host), '200 {"status":"ok"}', host)
+      assertMatch(await get('/warm/run?/healthz', host), /^503 .*"instance":"\/warm\/run","code":"NOT_READY"/, host)
+    }
+    await listening.stop()
   })
 
   it('on a socket answers its user alone, within a time', async () => {

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { assert, assertEquals, assertStringIncludes } from '@std/assert'
@@ -39,6 +39,18 @@ describe('the start of a daemon', () => {
     assertStringIncludes(stderr, 'Cannot reach Redis')
     assert(!stderr.includes('hunter2'))
     assertEquals(processesNaming(machine.home), [])
+  })
+
+  it('writes no log where others could put a link in its place', SLOW, async () => {
+    const folder = join(machine.state, 'prewarm')
+    mkdirSync(folder, { recursive: true })
+    chmodSync(folder, 0o777)
+    const victim = join(machine.home, 'victim')
+    writeFileSync(victim, 'precious')
+    symlinkSync(victim, join(folder, 'daemon-default.log'))
+    const { code, answer } = await machine.json('daemon', 'start', '--port', '0')
+    assertEquals([code, answer.error.code, readFileSync(victim, 'utf8')], [1, 'DAEMON_FAILED', 'precious'])
+    assertStringIncludes(answer.error.message, 'mode 0777')
   })
 
   it('that is not ready in time is taken back', SLOW, async () => {

@@ -38,6 +38,8 @@ describe('a systemd unit', () => {
       ['exec', 'prewarm-a', '-/etc/prewarm/a.env'],
     )
     assert(Number(line('TimeoutStopSec')) > 45)
+    // Without USER, which Bun takes the name from.
+    assertEquals(line('User'), String(process.getuid?.()))
     assertEquals(line('NoNewPrivileges'), 'yes')
 
     const leaking = await machine.json('daemon', 'unit', '--redis', 'redis://:hunter2@localhost')

@@ -97,7 +97,7 @@ describe('the work of a daemon', () => {
       writeFileSync(machine.config, broken)
       const { code, answer } = await machine.json('daemon', 'reload')
       assertEquals([code, answer.error.code], [2, 'CONFIG_INVALID'], broken)
-      assertStringIncludes(answer.error.message, 'the old one stays')
+      assertStringIncludes(answer.error.message, 'The configuration stays as it was')
     }
     machine.configure()
     writeFileSync(join(machine.home, 'values.ts'), `throw new Error('no values'); export const VALUE = 1`)
@@ -141,5 +141,8 @@ describe('the work of a daemon', () => {
     assertEquals(over.code, 1)
     assert(over.stdout.trimEnd().endsWith(' ended'), over.stdout)
     assertStringIncludes(over.stderr, 'is not running')
+    const one = await machine.json('daemon', 'logs', '-n', '1')
+    assertEquals([one.code, one.answer.running, one.answer.lines.length], [1, false, 1])
+    assertEquals((await machine.run('daemon', 'logs', '-f', '--json')).code, 2)
   })
 })

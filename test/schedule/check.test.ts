@@ -126,6 +126,14 @@ describe('a schedule that can’t be met', () => {
     assertEquals(checkedSpec('x'.repeat(64), { cron: '@hourly' }, tasks, NOW), { ...DEFAULTS, cron: '@hourly' })
   })
 
+  it('a task may be called as an object’s members are', () => {
+    for (const name of ['constructor', 'toString', 'valueOf']) {
+      const config = configOf({ [name]: { ...TASKS.films, schedule: '0 3 * * *' } }, {})
+      checkSchedules(config, NOW)
+      assertEquals([...declaredSchedules(config).keys()], [name])
+    }
+  })
+
   it('a cron that has run for the last time is refused, too', () => {
     const once = (nowMs: number) => () => checkedSpec('once', { cron: '0 0 29 2 *' }, tasks, nowMs)
     assertEquals(once(NOW)().cron, '0 0 29 2 *')

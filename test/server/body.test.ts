@@ -47,7 +47,8 @@ describe('bodies', () => {
     })
 
     it(`${path} refuses what is no JSON object`, async () => {
-      for (const text of ['', '{', 'null', '[]', '"x"', '1', '{"a":1}{', '\u0000'])
+      const nothing = path === '/warm/stop' ? [] : ['']
+      for (const text of [...nothing, '{', 'null', '[]', '"x"', '1', '{"a":1}{', '\u0000'])
         assertEquals(
           (await send(setup(), 'POST', path, text, { 'content-type': 'application/json' })).status,
           400,
@@ -105,6 +106,23 @@ describe('bodies', () => {
     const { status, body } = await send(s, 'POST', '/warm/run', deep)
     assertEquals([status, body.detail], [400, 'The body is nested more than 32 deep: send less of it'])
     assertEquals(s.warmer.submitted, [])
+  })
+
+  it('that break off are the caller’s failure, and no matter for the log', async () => {
+    for (const length of [undefined, '20']) {
+      const s = setup()
+      const parts = ['{"task']
+      const broken = new ReadableStream<Uint8Array>({
+        pull(controller) {
+          const part = parts.shift()
+          if (part === undefined) controller.error(new TypeError())
+          else controller.enqueue(new TextEncoder().encode(part))
+        },
+      })
+      const headers: Record<string, string> = length === undefined ? {} : { 'content-length': length }
+      const { status, body } = await send(s, 'POST', '/warm/run', broken, headers)
+      assertEquals([status, body.code, s.errors, s.warmer.submitted], [400, 'REQUEST_INVALID', [], []])
+    }
   })
 
   it('are not read further than the bound', async () => {

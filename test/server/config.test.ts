@@ -108,5 +108,6 @@ describe('POST /warm/config', () => {
     )
     const { status, body } = await send(s, 'POST', '/warm/config', { workers: 0 })
     assertEquals([status, body.detail], [400, s.warmer.failure.message])
+    assertEquals(body.errors, [{ field: 'workers', value: 0, expected: '1 to 64, because workers are threads' }])
   })
 })

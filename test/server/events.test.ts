@@ -52,6 +52,36 @@ describe('GET /warm/events', () => {
     await client.leave()
   })
 
+  it('ends with the token that it was opened with, however long that is', async () => {
+    const s = setup()
+    s.access.expiresAtMs = s.warmer.clock.nowMs() + 6000
+    const client = await listen(s)
+    await client.until('retry')
+    while (s.warmer.clock.pending < 2) await turn()
+    await s.warmer.clock.advance(5000)
+    await client.until(': heartbeat')
+    assertEquals(isHeard(s), true)
+    await s.warmer.clock.advance(1000)
+    await client.rest()
+    assertEquals([isHeard(s), s.warmer.clock.pending], [false, 0])
+    // What no timer can hold would fire at once.
+    const { clock } = s.warmer
+    const [after, asked] = [clock.after.bind(clock), [] as number[]]
+    clock.after = (ms, fn) => {
+      asked.push(ms)
+      return after(ms, fn)
+    }
+    s.access.expiresAtMs = Number.MAX_VALUE
+    const other = await listen(s)
+    await other.until('retry')
+    while (clock.pending < 2) await turn()
+    assertEquals(Math.max(...asked), 2_147_483_647)
+    await other.leave()
+    while (isHeard(s)) await turn()
+    await turn()
+    assertEquals(clock.pending, 0)
+  })
+
   it('frees everything when the client leaves', async () => {
     const s = setup()
     const client = await listen(s)

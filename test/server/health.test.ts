@@ -1,5 +1,7 @@
 import { describe, it } from 'node:test'
 import { assert, assertEquals } from '@std/assert'
+import type { Readiness } from '../../src/facade.ts'
+import { turn } from '../fakes/clock.ts'
 import { send, setup } from './support.ts'
 
 describe('health', () => {
@@ -19,6 +21,23 @@ describe('health', () => {
     const { status, body } = await send(s, 'GET', '/readyz')
     assertEquals([status, body.code, body.failures], [503, 'NOT_READY', [{ code: 'STORE_UNREACHABLE' }]])
     assert(!JSON.stringify(body).includes('10.0.0.7'))
+  })
+
+  it('/readyz asks once for all who wait for the answer, as anybody may ask', async () => {
+    const s = setup()
+    const { promise, resolve } = Promise.withResolvers<Readiness>()
+    let asked = 0
+    s.warmer.readiness = () => {
+      asked++
+      return promise
+    }
+    const waiting = Array.from({ length: 50 }, () => send(s, 'GET', '/readyz'))
+    await turn()
+    resolve({ ready: true, failures: [] })
+    for (const answer of waiting) assertEquals((await answer).status, 200)
+    assertEquals(asked, 1)
+    s.warmer.readiness = async () => ({ ready: false, failures: [] })
+    assertEquals((await send(s, 'GET', '/readyz')).status, 503)
   })
 
   it('/startedz turns good when the first warm has finished', async () => {

@@ -1,5 +1,6 @@
 import { describe, it } from 'node:test'
 import { assertEquals } from '@std/assert'
+import { PrewarmError } from '../../src/errors.ts'
 import { viewOf } from '../fakes/facade.ts'
 import { send, setup } from './support.ts'
 
@@ -101,6 +102,24 @@ describe('/warm/schedules', () => {
     assertEquals([taken.status, taken.body.code], [409, 'CONFLICT'])
     const bad = await send(s, 'POST', '/warm/schedules', { name: 'b', cron: 'never' })
     assertEquals([bad.status, bad.body.code], [400, 'REQUEST_INVALID'])
+  })
+
+  it('names what the scheduler refuses as the request does', async () => {
+    const s = setup()
+    const ask = async (message: string, request: object) => {
+      s.warmer.schedules.add = () => Promise.reject(new PrewarmError('REQUEST_INVALID', message))
+      const { body } = await send(s, 'POST', '/warm/schedules', { name: 'a', cron: '@daily', ...request })
+      return [body.detail, body.errors]
+    }
+    assertEquals(await ask("timeZone is 'Mars', expected a name, such as 'UTC'", { time_zone: 'Mars' }), [
+      "time_zone is 'Mars', expected a name, such as 'UTC'",
+      [{ field: 'time_zone', value: 'Mars', expected: "a name, such as 'UTC'" }],
+    ])
+    assertEquals((await ask('intervalMs is 5, expected more', { cron: undefined, interval: 1 }))[1], [
+      { field: 'interval', value: 1, expected: 'more' },
+    ])
+    assertEquals((await ask('jitterMs is 5, expected less', { jitter_ms: 5 }))[1][0].field, 'jitter_ms')
+    assertEquals(await ask('There are too many', {}), ['There are too many', undefined])
   })
 
   it('removes one, but not what the file declares', async () => {

@@ -50,6 +50,14 @@ describe('GET /warm/status', () => {
 })
 
 describe('POST /warm/stop and /warm/resume', () => {
+  it('stop where the body is empty, also where it is said to be JSON', async () => {
+    for (const type of ['application/json', 'Application/JSON; charset=utf-8']) {
+      const s = setup()
+      const { status, body } = await send(s, 'POST', '/warm/stop', '', { 'content-type': type })
+      assertEquals([status, body.success, s.warmer.calls], [200, true, [['halt', 'by hand']]], type)
+    }
+  })
+
   it('stops, with and without a body', async () => {
     const s = setup()
     const first = await send(s, 'POST', '/warm/stop')

@@ -13,6 +13,8 @@ export class FakeAccess implements Access {
   /** Scopes of whoever calls; null: there is no token. */
   scopes: string[] | null = ['warm:read', 'warm:write']
   isLimited = false
+  /** When the caller's token expires, ms since 1970. */
+  expiresAtMs: number | undefined
 
   guard: MiddlewareHandler<ControlEnv> = async (c, next) => {
     await next()
@@ -20,8 +22,9 @@ export class FakeAccess implements Access {
   }
 
   needs = (scope: 'warm:read' | 'warm:write'): MiddlewareHandler<ControlEnv> => {
-    return async (_c, next) => {
+    return async (c, next) => {
       this.asked.push(`needs ${scope}`)
+      c.set('expiresAtMs', this.expiresAtMs)
       if (this.scopes === null) throw new PrewarmError('UNAUTHENTICATED', 'There is no token')
       if (!this.scopes.includes(scope)) throw new PrewarmError('FORBIDDEN', `The token lacks the scope ${scope}`)
       await next()

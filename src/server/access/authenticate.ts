@@ -104,7 +104,7 @@ function keysOf(
     return () => key
   }
   if ((jwksUrl === undefined) === (jwksFile === undefined)) {
-    const message = `control.jwt has ${jwksUrl === undefined ? 'neither' : 'both'} jwksUrl and jwksFile, expected one of them: where the public keys of ${algorithm} are`
+    const message = `control.jwt has ${jwksUrl === undefined ? 'neither jwksUrl nor' : 'both jwksUrl and'} jwksFile, expected one of them: where the public keys of ${algorithm} are`
     throw new PrewarmError('CONFIG_INVALID', message)
   }
   const read = () => (jwksUrl === undefined ? readFile(jwksFile as string) : fetchKeys(jwksUrl, fetch, clock))

@@ -20,6 +20,8 @@ export type ControlEnv = {
     /** Who calls: the token's `sub`, or `address:` and the client's address where no tokens are configured. */
     subject: string
     scopes: readonly string[]
+    /** When the token stops being good, ms since 1970; undefined where no tokens are configured. */
+    expiresAtMs: number | undefined
     traceId: string
     parentSpanId: string | undefined
   }
@@ -115,6 +117,7 @@ export function createAccess({
       }
       c.set('subject', caller.subject)
       c.set('scopes', caller.scopes)
+      c.set('expiresAtMs', caller.expiresAtMs)
       if (!caller.scopes.includes(scope)) {
         c.res.headers.set('www-authenticate', `Bearer realm="prewarm", error="insufficient_scope", scope="${scope}"`)
         throw new PrewarmError('FORBIDDEN', `The token lacks the scope ${scope}`)

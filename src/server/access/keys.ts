@@ -1,3 +1,4 @@
+import type { webcrypto } from 'node:crypto'
 import { PrewarmError } from '../../errors.ts'
 
 export type PublicAlgorithm = 'RS256' | 'ES256' | 'EdDSA'
@@ -53,15 +54,15 @@ export async function publicKey(jwk: unknown, algorithm: PublicAlgorithm): Promi
   const { kty, crv, members, algorithm: parameters, names } = KINDS[algorithm]
   if (typeof jwk !== 'object' || jwk === null) return null
   const given = jwk as Record<string, unknown>
-  const { alg, use, key_ops: operations } = given
-  if (given.kty !== kty || (crv !== undefined && given.crv !== crv)) return null
+  const { alg, use, key_ops: operations, kty: type, crv: curve } = given
+  if (type !== kty || (crv !== undefined && curve !== crv)) return null
   if (alg !== undefined && !(names as readonly unknown[]).includes(alg)) return null
   if (use !== undefined && use !== 'sig') return null
   if (operations !== undefined && !(Array.isArray(operations) && operations.includes('verify'))) return null
   if (!members.every((name) => typeof given[name] === 'string')) return null
   const clean = { kty, ...Object.fromEntries(members.map((name) => [name, given[name]])) }
   try {
-    const key = await crypto.subtle.importKey('jwk', clean as JsonWebKey, parameters, false, ['verify'])
+    const key = await crypto.subtle.importKey('jwk', clean as webcrypto.JsonWebKey, parameters, false, ['verify'])
     const { modulusLength } = key.algorithm as { modulusLength?: number }
     return modulusLength !== undefined && modulusLength < MIN_RSA_BITS ? null : key
   } catch {

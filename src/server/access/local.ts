@@ -36,7 +36,7 @@ export function assertMayListen({ jwt }: Pick<ControlSettings, 'jwt'>, host: str
   if (jwt !== undefined || isLoopbackHost(host)) return
   throw new PrewarmError(
     'CONFIG_INVALID',
-    `control.host is '${host}', which is not loopback, and nothing says who may call: ` +
+    `--host (control.host) is '${host}', which is not loopback, and nothing says who may call: ` +
       'set PREWARM_JWT_SECRET to at least 32 random bytes (or control.jwt), or listen on 127.0.0.1',
   )
 }

@@ -9,6 +9,8 @@ export type Scope = 'warm:read' | 'warm:write'
 export interface Caller {
   subject: string
   scopes: readonly string[]
+  /** When the token stops being good, ms since 1970; absent where none is needed. */
+  expiresAtMs?: number
 }
 
 /** A token whose words are right, and whose signature nobody has looked at yet. */
@@ -40,12 +42,14 @@ export function readToken(
 ): Candidate {
   if (token.length > MAX_TOKEN_CHARS) throw refused(`is longer than ${MAX_TOKEN_CHARS} bytes`)
   const { header, payload } = parts(token)
-  if (header.alg !== algorithm) throw refused('is not signed by the algorithm that is configured')
-  if (header.kid !== undefined && typeof header.kid !== 'string') throw refused('is malformed')
-  if (header.typ !== undefined && typeof header.typ !== 'string') throw refused('is malformed')
+  const { alg, kid, typ } = header
+  if (alg !== algorithm) throw refused('is not signed by the algorithm that is configured')
+  if (kid !== undefined && typeof kid !== 'string') throw refused('is malformed')
+  if (typ !== undefined && typeof typ !== 'string') throw refused('is malformed')
   const { exp, nbf, iat, iss, aud, sub } = payload
   if (!isTime(exp)) throw refused('has no expiry time')
-  if (exp * 1000 + clockToleranceMs <= nowMs) throw refused('has expired')
+  const expiresAtMs = exp * 1000 + clockToleranceMs
+  if (expiresAtMs <= nowMs) throw refused('has expired')
   for (const time of [nbf, iat]) {
     if (time === undefined) continue
     if (!isTime(time)) throw refused('is malformed')
@@ -56,8 +60,8 @@ export function readToken(
     throw refused('is for another audience')
   }
   if (sub !== undefined && !(typeof sub === 'string' && sub.length <= MAX_SUBJECT_CHARS)) throw refused('is malformed')
-  const subject = sub === undefined || sub === '' ? `anonymous-token-${digest(token).slice(0, 16)}` : sub
-  return { token, kid: header.kid, typ: header.typ, caller: { subject, scopes: scopesOf(payload) } }
+  const subject = sub === undefined || sub === '' ? anonymous(token) : sub
+  return { token, kid, typ, caller: { subject, scopes: scopesOf(payload), expiresAtMs } }
 }
 
 /** @throws {PrewarmError} `UNAUTHENTICATED` if `key` did not sign it */
@@ -72,6 +76,11 @@ export async function verifyToken(
   } catch {
     throw refused('is not signed by a key that is known')
   }
+}
+
+/** By what is signed: a signature can be spelled in several ways, and each would be a subject of its own. */
+function anonymous(token: string): string {
+  return `anonymous-token-${digest(token.slice(0, token.lastIndexOf('.'))).slice(0, 16)}`
 }
 
 export function refused(what: string): PrewarmError {

@@ -1,6 +1,7 @@
 import { createRoute } from '@hono/zod-openapi'
 import { jsonBody } from '../body.ts'
 import { body, type Deps, json, permit, problems, router, withBody } from '../describe.ts'
+import { patience } from '../patience.ts'
 import { Cleared } from '../schemas/answers.ts'
 import { ClearRequest } from '../schemas/requests.ts'
 
@@ -16,7 +17,7 @@ const clearRoute = createRoute({
 
 /** POST /warm/clear */
 export function clearRoutes({ warmer, access, signal }: Deps) {
-  const middleware = [...permit(access, 'warm:write', 'clear'), ...jsonBody()]
+  const middleware = [...permit(access, 'warm:write', 'clear'), ...jsonBody(), patience]
   return router().openapi({ ...clearRoute, middleware }, async (c) => {
     const { pattern, task, dryRun = false } = c.req.valid('json')
     const what = pattern === undefined ? { task: task as string } : { pattern }

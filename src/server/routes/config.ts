@@ -4,6 +4,7 @@ import type { Config } from '../../config/load.ts'
 import type { Changes } from '../../facade.ts'
 import { jsonBody } from '../body.ts'
 import { body, type Deps, given, guarded, json, permit, router, withBody } from '../describe.ts'
+import { refused } from '../invalid.ts'
 import { count, ms } from '../schemas/answers.ts'
 import { ConfigChanges } from '../schemas/requests.ts'
 
@@ -67,9 +68,14 @@ export function configRoutes({ warmer, access }: Deps) {
       c.json(showConfig(warmer.config), 200),
     )
     .openapi({ ...changeRoute, middleware: [...permit(access, 'warm:write', 'other'), ...jsonBody()] }, async (c) => {
-      const changes = changesOf(c.req.valid('json'))
+      const request = c.req.valid('json')
+      const changes = changesOf(request)
       const isEmpty = Object.keys(changes).length === 0
-      return c.json(showConfig(isEmpty ? warmer.config : await warmer.retune(changes)), 200)
+      try {
+        return c.json(showConfig(isEmpty ? warmer.config : await warmer.retune(changes)), 200)
+      } catch (error) {
+        throw refused(error, request)
+      }
     })
 }
 

@@ -9,6 +9,8 @@ import { fields, queryNumber } from '../schemas/fields.ts'
 
 /** Clients at once. */
 const MAX_CLIENTS = 100
+/** What a timer can hold, ms: a stream ends after this at the latest where there are tokens. */
+const LONGEST_MS = 2_147_483_647
 
 const expected = `types of events, separated by commas: ${ALL_TYPES.join(', ')}`
 const isType = (name: string): name is EventType => (ALL_TYPES as readonly string[]).includes(name)
@@ -34,7 +36,8 @@ const eventsRoute = createRoute({
   summary: 'What happens, as Server-Sent Events',
   description:
     '`id`, `event` (the type), `data` (JSON). A comment at least every 5 s. `Last-Event-ID` resumes from a bounded log: ' +
-    '`event: gap` says that something is lost, `event: lagged` that the client was too slow, and is cut off.',
+    '`event: gap` says that something is lost, `event: lagged` that the client was too slow, and is cut off. ' +
+    'It ends with the token.',
   tags: ['events'],
   request: { query: EventsQuery },
   responses: {
@@ -62,6 +65,9 @@ export function eventRoutes({ warmer, access, clock, random, signal }: Deps) {
     const feed = new Feed({ events: warmer.events, clock, random, types: wanted, keySample, lastId })
     const close = () => feed.close()
     signal.addEventListener('abort', close, { once: true })
+    const expiresAtMs = c.get('expiresAtMs')
+    const takeBack =
+      expiresAtMs === undefined ? () => {} : clock.after(Math.min(expiresAtMs - clock.nowMs(), LONGEST_MS), close)
     return streamSSE(c, async (stream) => {
       stream.onAbort(close)
       feed.onStall = () => stream.abort()
@@ -71,6 +77,7 @@ export function eventRoutes({ warmer, access, clock, random, signal }: Deps) {
         }
       } finally {
         clients--
+        takeBack()
         close()
         signal.removeEventListener('abort', close)
       }

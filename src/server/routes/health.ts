@@ -1,4 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi'
+import type { Readiness } from '../../facade.ts'
 import { type Deps, guarded, json, permit, problems, router } from '../describe.ts'
 import { RequestError } from '../problem.ts'
 
@@ -45,10 +46,18 @@ const metricsRoute = createRoute({
 /** GET /healthz, /readyz, /startedz, /metrics */
 export function healthRoutes({ warmer, access }: Deps) {
   const isPublic = warmer.config.settings.control.publicMetrics
+  // Anybody may ask, as often as he likes: Redis and the origin are asked once for all who wait.
+  let asking: Promise<Readiness> | undefined
+  const readiness = () => {
+    asking ??= warmer.readiness().finally(() => {
+      asking = undefined
+    })
+    return asking
+  }
   return router()
     .openapi(healthRoute, (c) => c.json({ status: 'ok' }, 200))
     .openapi(readyRoute, async (c) => {
-      const { ready, failures } = await warmer.readiness()
+      const { ready, failures } = await readiness()
       if (ready) return c.json({ status: 'ready' }, 200)
       // Anybody may ask, so that no message (with an address in it) is told.
       const codes = failures.map(({ code }) => ({ code }))

@@ -7,6 +7,7 @@ import type { ControlEnv } from '../access/index.ts'
 import { jsonBody } from '../body.ts'
 import { body, type Deps, given, json, permit, problems, router, withBody } from '../describe.ts'
 import { estimateMs } from '../estimate.ts'
+import { patience } from '../patience.ts'
 import { RequestError } from '../problem.ts'
 import { KeysQueued, MatchesQueued } from '../schemas/answers.ts'
 import { KeyRequest, PatternRequest, PredictiveRequest } from '../schemas/requests.ts'
@@ -52,7 +53,7 @@ const predictiveRoute = createRoute({
 
 /** POST /warm/key, /warm/pattern, /warm/trigger-predictive */
 export function keyRoutes({ warmer, access, signal }: Deps) {
-  const middleware = [...permit(access, 'warm:write', 'warm'), ...jsonBody()]
+  const middleware = [...permit(access, 'warm:write', 'warm'), ...jsonBody(), patience]
   return router()
     .openapi({ ...keyRoute, middleware }, async (c) => {
       const { keys, ttl, ...rest } = c.req.valid('json')

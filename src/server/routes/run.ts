@@ -7,6 +7,7 @@ import type { JobRequest } from '../../types.ts'
 import type { ControlEnv } from '../access/index.ts'
 import { jsonBody } from '../body.ts'
 import { body, type Deps, given, json, permit, problems, router, withBody } from '../describe.ts'
+import { patience } from '../patience.ts'
 import { JobEnded, JobStarted, Planned } from '../schemas/answers.ts'
 import { RunRequest } from '../schemas/requests.ts'
 import { showJobDetail, showPlan } from '../show.ts'
@@ -21,7 +22,7 @@ const runRoute = createRoute({
   method: 'post',
   path: '/warm/run',
   operationId: 'run',
-  summary: 'Run tasks, as `prewarm run` does',
+  summary: 'Run tasks, as the command prewarm run does',
   description:
     'With `wait` the answer may begin with blanks, which keep the connection open. Leaving does not cancel the job.',
   tags: ['warm'],
@@ -37,7 +38,7 @@ const runRoute = createRoute({
 /** POST /warm/run */
 export function runRoutes(deps: Deps) {
   const { warmer, access, plan } = deps
-  const middleware = [...permit(access, 'warm:write', 'warm'), ...jsonBody()]
+  const middleware = [...permit(access, 'warm:write', 'warm'), ...jsonBody(), patience]
   return router().openapi({ ...runRoute, middleware }, async (c) => {
     const { dryRun, wait, timeout, ...rest } = c.req.valid('json')
     const timeoutMs = timeout === undefined ? undefined : (parseDuration(timeout) as number)

@@ -3,6 +3,7 @@ import type { ScheduleSpec } from '../../coordination/types.ts'
 import type { ScheduleView } from '../../facade.ts'
 import { jsonBody } from '../body.ts'
 import { body, type Deps, given, guarded, json, permit, problems, router, withBody } from '../describe.ts'
+import { refused } from '../invalid.ts'
 import { jobId, ms, time, traceId } from '../schemas/answers.ts'
 import { SchedulePath, ScheduleRequest } from '../schemas/requests.ts'
 
@@ -100,7 +101,11 @@ export function scheduleRoutes({ warmer: { schedules }, access }: Deps) {
     )
     .openapi({ ...addRoute, middleware: [...write, ...jsonBody()] }, async (c) => {
       const request = c.req.valid('json')
-      return c.json(showSchedule(await schedules.add(request.name, specOf(request))), 201)
+      try {
+        return c.json(showSchedule(await schedules.add(request.name, specOf(request))), 201)
+      } catch (error) {
+        throw refused(error, request)
+      }
     })
     .openapi({ ...removeRoute, middleware: write }, async (c) => {
       const { name } = c.req.valid('param')

@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi'
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736'
-const JOB = '0197e2a4-7d1c-7c55-9f6e-3a2b1c0d9e8f'
+export const JOB = 'job-mwqh41a8-13q1v'
 
 export const time = () => z.string().openapi({ format: 'date-time', example: '2026-03-01T02:00:00.000Z' })
 export const jobId = () => z.string().openapi({ example: JOB })

@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import { BOUNDS } from '../../config/fields.ts'
-import { JOB_STATUSES } from './answers.ts'
+import { JOB, JOB_STATUSES } from './answers.ts'
 import {
   duration,
   fields,
@@ -36,7 +36,9 @@ export const PatternRequest = fields({
 
 export const PredictiveRequest = fields({
   limit: number([1, MAX_KEYS, true]).optional().openapi({ description: 'Default 50' }),
-  windowMs: number([1000, 604_800_000, true]).optional().openapi({ description: 'How far ahead; default 1 h' }),
+  windowMs: number([1000, 43_200_000, true])
+    .optional()
+    .openapi({ description: 'Reads of the last so many ms count; default 1 h' }),
 }).openapi('PredictiveRequest', { example: { limit: 50, windowMs: 3_600_000 } })
 
 const selection = { tasks: names().optional(), tags: names().optional(), critical: flag().optional() }
@@ -65,7 +67,7 @@ export const JobPath = z.object({
   id: z
     .string()
     .regex(/^[\w-]{1,64}$/, 'the id of a job')
-    .openapi({ example: '0197e2a4-7d1c-7c55-9f6e-3a2b1c0d9e8f' }),
+    .openapi({ example: JOB }),
 })
 
 /** Each with the name that the warmer has for it. */
