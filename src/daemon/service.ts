@@ -1,7 +1,7 @@
 import type { Config } from '../config/load.ts'
 import type { ControlSettings } from '../config/service-settings.ts'
 import { type Failure, PrewarmError, toFailure } from '../errors.ts'
-import type { WarmerFacade } from '../facade.ts'
+import type { WarmerFacade, WarmerStatus } from '../facade.ts'
 import type { Listening } from '../runtime/types.ts'
 import type { Gate } from './gate.ts'
 
@@ -102,7 +102,12 @@ export class Service {
     gate.close()
     endStreams()
     const schedules = warmer.schedules.stop().catch(() => {})
-    const isBusy = () => warmer.status().activeJobs > 0 || gate.inFlight > 0
+    // What a stop by hand holds would not end: the next start takes it up.
+    const isHeld = ({ emergency }: WarmerStatus) => emergency.state === 'stopped' && emergency.by === 'hand'
+    const isBusy = () => {
+      const status = warmer.status()
+      return (status.activeJobs > 0 && !isHeld(status)) || gate.inFlight > 0
+    }
     while (isBusy() && performance.now() < deadline) await sleep(POLL_MS)
     const cutJobs = warmer.status().activeJobs
     const clean = !isBusy()

@@ -142,6 +142,14 @@ describe('a service', () => {
     assert((await stopping).clean)
   })
 
+  it('does not wait for jobs that a stop by hand holds, as they would not end', async () => {
+    const warmer = new Warmer(2)
+    const since = '2026-11-21T10:00:00.000Z'
+    warmer.state = { ...warmer.state, emergency: { state: 'stopped', by: 'hand', reason: 'deploy', since } }
+    const { service } = serviceOf(warmer, { drainMs: 3_600_000 })
+    assertEquals([(await service.stop()).cutJobs, warmer.stops], [2, 1])
+  })
+
   it('cuts off what does not end within its drain', async () => {
     const warmer = new Warmer(2)
     const { service, told } = serviceOf(warmer, { drainMs: 60 })
