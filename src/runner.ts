@@ -94,7 +94,8 @@ export class Runner {
       strategy: request.strategy ?? config.settings.defaultStrategy,
       schedule: request.schedule ?? null,
       tasks: tasks.map((task) => task.name),
-      status: 'queued',
+      // As other instances see it until its end is noted; this one shows the job's own.
+      status: 'running',
       submittedAt: new Date(job.startedMs).toISOString(),
       request: keptRequest(request),
       result: null,

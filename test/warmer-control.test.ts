@@ -284,7 +284,7 @@ describe('Warmer, what it tells', () => {
     await job.noted
     await bench.clock.advance(100)
     await bench.clock.until(bench.warmer.stop())
-    assertEquals([(await bench.jobLog.get(job.id))?.status, (await job.result).status], ['queued', 'cancelled'])
+    assertEquals([(await bench.jobLog.get(job.id))?.status, (await job.result).status], ['running', 'cancelled'])
   })
 
   it('resubmit takes a job up under its own id', async () => {

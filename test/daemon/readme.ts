@@ -3,9 +3,10 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
-import { MAIN } from '../cli/support.ts'
 
-const README = readFileSync(join(import.meta.dirname, '..', '..', 'README.md'), 'utf8')
+const ROOT = join(import.meta.dirname, '..', '..')
+const MAIN = join(ROOT, 'src', 'cli', 'main.ts')
+const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
 
 /** A line of the block. */
 export interface Line {
