@@ -126,7 +126,7 @@ describe('a service that is stopped', () => {
       await stopped
       const records = await dead.list()
       assertEquals(records.map(({ id, status }) => [id, status]).sort(), [
-        ['a', 'queued'],
+        ['a', 'running'],
         ['b', 'running'],
         ['c', 'running'],
       ])
