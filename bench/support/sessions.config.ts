@@ -1,4 +1,4 @@
-import { defineConfig, sql } from '../../src/index.ts'
+import { defineConfig, sql } from '../../src/define.ts'
 import { FIELDS, SELECT, TTL_MS } from './sessions-query.ts'
 
 /** What `postgres-run.bench.ts` runs: one stream of session hashes. */

@@ -1,4 +1,4 @@
-import { defineConfig, load } from '../../src/index.ts'
+import { defineConfig, load } from '../../src/define.ts'
 
 /** What `worker.bench.ts` runs: values that cost nothing to load. */
 export default defineConfig({
