@@ -77,6 +77,15 @@ export interface Pass {
   readonly era: number
 }
 
+/** How the requests of one batch fared. */
+export interface SeenLatency {
+  /** Of one of them, on average. */
+  latencyMs: number
+  isDown: boolean
+  /** @default 1 */
+  requests?: number
+}
+
 export interface EmergencyOptions {
   thresholdMs: number
   clock: Clock
@@ -85,7 +94,7 @@ export interface EmergencyOptions {
 
 /**
  * Stops all batches while the origin answers too slowly: when the 95th percentile of its latencies passes `thresholdMs`
- * (over at least 20 batches of the last 10 s, or longer where so few may run at once that 20 slow ones don't fit in). After
+ * (over at least 20 requests of the last 10 s, or longer where so few may run at once that 20 slow ones don't fit in). After
  * a pause, one batch at a time probes it: five in a row below 0.8 of the threshold end the stop, one above it renews it.
  */
 export class OriginEmergency {
@@ -133,7 +142,7 @@ export class OriginEmergency {
   }
 
   /** Learns from a batch; null: nobody knows how it fared. @param concurrency batches that may run at once */
-  learn({ era }: Pass, seen: { latencyMs: number; isDown: boolean } | null, concurrency: number): void {
+  learn({ era }: Pass, seen: SeenLatency | null, concurrency: number): void {
     // A batch from before a stop tells nothing about the origin after it.
     if (era !== this.#era) return
     if (seen === null) {
@@ -144,7 +153,7 @@ export class OriginEmergency {
     if (era !== this.#era || this.#state.state !== 'none') return
     const isSlow = seen.latencyMs > this.thresholdMs
     // A connection refused at once must not look like a fast origin.
-    if (isSlow || !seen.isDown) this.#window.add(seen.latencyMs)
+    if (isSlow || !seen.isDown) this.#window.add(seen.latencyMs, seen.requests)
     if (!isSlow) return
     const { count, p95Ms } = this.#window.p95(this.#windowMs(concurrency))
     if (count >= MIN_SAMPLES && p95Ms !== null && p95Ms > this.thresholdMs) this.#step({ type: 'slow', p95Ms })
@@ -174,7 +183,7 @@ export class OriginEmergency {
     if (to.state === 'stopped') {
       this.#stops++
       const what = from.state === 'none' ? 'the 95th percentile of its latency is' : 'a probe took'
-      const reason = `the origin is too slow: ${what} ${Math.round(to.p95Ms)} ms, above emergencyThresholdMs ${this.thresholdMs}`
+      const reason = `the origin is too slow: ${what} ${Math.round(to.p95Ms)} ms, above the threshold of ${this.thresholdMs} ms`
       this.#onChange({ change: 'stop', reason, p95Ms: to.p95Ms })
     } else if (event.type === 'probe_ended') this.#onChange({ change: 'resume' })
   }

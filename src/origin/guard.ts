@@ -183,7 +183,8 @@ export class OriginGuard {
     const latencyMs = Math.max(0, durationNs) / Math.max(1, requests) / 1e6
     if (isKnown && isDown) this.#gradient.failed(sentNs)
     else if (isKnown) this.#gradient.answered(task, latencyMs)
-    this.#emergency.learn(pass, isKnown ? { latencyMs, isDown } : null, this.#gradient.limit)
+    const fared = isKnown ? { latencyMs, isDown, requests: Math.max(1, requests) } : null
+    this.#emergency.learn(pass, fared, this.#gradient.limit)
   }
 
   #stateOf(task: string): TaskState {

@@ -23,7 +23,8 @@ export class LatencyWindow {
     this.#clock = clock
   }
 
-  add(latencyMs: number): void {
+  /** @param times how many requests had this latency */
+  add(latencyMs: number, times = 1): void {
     const at = this.#now()
     let slot = this.#slots.at(-1)
     if (slot?.at !== at) {
@@ -33,10 +34,10 @@ export class LatencyWindow {
     }
     const index = Math.floor(Math.log(Math.max(latencyMs, 0.001)) / Math.log(RESOLUTION))
     const bucket = slot.buckets.get(index)
-    slot.count++
-    if (bucket === undefined) slot.buckets.set(index, { count: 1, leastMs: latencyMs })
+    slot.count += times
+    if (bucket === undefined) slot.buckets.set(index, { count: times, leastMs: latencyMs })
     else {
-      bucket.count++
+      bucket.count += times
       bucket.leastMs = Math.min(bucket.leastMs, latencyMs)
     }
   }

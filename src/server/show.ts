@@ -94,7 +94,7 @@ export function showStatus({
       cache_writes: totals.cacheWrites,
       rate_limit_hits: totals.rateLimitHits,
       emergency_stops: totals.emergencyStops,
-      avg_duration_ms: totals.averageDurationMs,
+      avg_duration_ms: Math.round(totals.averageDurationMs * 1000) / 1000,
     },
   }
 }

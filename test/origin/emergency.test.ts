@@ -39,13 +39,13 @@ class Bench {
 }
 
 describe('OriginEmergency', () => {
-  it('stops when the p95 of at least 20 batches passes the threshold, once, and says why', () => {
+  it('stops when the p95 of at least 20 requests passes the threshold, once, and says why', () => {
     const bench = new Bench().batches(19, 3000)
     assertEquals([bench.emergency.state.state, bench.changes.length], ['none', 0])
     bench.batch(3000)
     assertEquals([bench.emergency.waitMs, bench.emergency.stops], [5000, 1])
     const reason =
-      'the origin is too slow: the 95th percentile of its latency is 3000 ms, above emergencyThresholdMs 2000'
+      'the origin is too slow: the 95th percentile of its latency is 3000 ms, above the threshold of 2000 ms'
     assertEquals(bench.changes, [{ change: 'stop', reason, p95Ms: 3000 }])
   })
 

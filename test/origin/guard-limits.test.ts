@@ -56,6 +56,14 @@ describe('OriginGuard, emergency', () => {
     assert(guard.ask('a', 1).granted)
   })
 
+  it('release counts each request of a batch: few slow batches of many requests stop it, too', () => {
+    const desk = new Desk({ emergencyThresholdMs: 2000 })
+    const permits = Array.from({ length: 10 }, () => desk.permit('rates', 5))
+    desk.clock.tick(15_000)
+    for (const permit of permits) permit.release({ requests: 5, durationNs: 15e9, isDown: false })
+    assertEquals([desk.guard.state.emergency, desk.changes.length], ['stopped', 1])
+  })
+
   it('ask counts no probe that it did not grant: a refusal for another reason leaves the place free', () => {
     const desk = new Desk({ maxRps: 100 })
     for (let at = 0; at < 20; at++) {
