@@ -5,13 +5,11 @@ import { BOUNDS } from '../config/fields.ts'
 import type { Config } from '../config/load.ts'
 import { Gate } from '../daemon/gate.ts'
 import { type Reloaded, Service } from '../daemon/service.ts'
-import { planEntry } from '../inspect/plan.ts'
 import { reach } from '../inspect/reach.ts'
 import { select } from '../inspect/select.ts'
 import type { Runtime } from '../runtime/types.ts'
 import { assertMayListen } from '../server/access/index.ts'
 import { controlPlane } from '../server/index.ts'
-import type { JobRequest, PlanEntry } from '../types.ts'
 import type { Warmer } from '../warmer.ts'
 import { configuredCommand, type SharedFlags } from './command.ts'
 import { type Cli, settle } from './context.ts'
@@ -109,9 +107,8 @@ async function open(
   signal: AbortSignal,
 ): Promise<Service> {
   const streams = new AbortController()
-  const plan = (request: JobRequest, asked: AbortSignal) => planOf(warmer, request, asked)
   // First, because it refuses keys that are no good.
-  const app = controlPlane(warmer, { signal: streams.signal, plan })
+  const app = controlPlane(warmer, { signal: streams.signal })
   await reach(warmer, select(config, {}), { withStore: true, signal })
   const gate = new Gate((request, env) => app.fetch(request, env as object))
   // Before jobs begin that a taken port would cut off again.
@@ -126,15 +123,6 @@ async function open(
     drainMs: flags.drain,
     readConfig: () => readAgain(config, flags, runtime),
   })
-}
-
-/** What a request would do, by the configuration of now. */
-async function planOf(warmer: Warmer, request: JobRequest, signal: AbortSignal): Promise<PlanEntry[]> {
-  const entries: PlanEntry[] = []
-  for (const one of select(warmer.config, request)) {
-    entries.push(await planEntry(warmer, one, { count: request.count, signal }))
-  }
-  return entries
 }
 
 /** The file, and what it imports, as they are now; the environment and the flags are those of the start. */
