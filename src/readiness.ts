@@ -1,5 +1,5 @@
 import type { Config } from './config/load.ts'
-import type { Task } from './config/task.ts'
+import { readsDatabase } from './config/task.ts'
 import type { Commands } from './coordination/types.ts'
 import { toFailure } from './errors.ts'
 import type { Readiness } from './facade.ts'
@@ -11,9 +11,7 @@ const TIMEOUT_MS = 2000
 /** Asks Redis, and Postgres where a task needs it, whether they are there. Bounded; never throws. */
 export async function readiness(config: Config, commands: Commands, client: () => SqlClient): Promise<Readiness> {
   const checks: Promise<unknown>[] = [commands.call('PING')]
-  const { databaseUrl } = config.settings
-  const asks = (task: Task) => task.kind === 'sql' || (task.kind === 'load' && databaseUrl !== undefined)
-  const needsDatabase = [...config.tasks.values()].some(asks)
+  const needsDatabase = [...config.tasks.values()].some((task) => readsDatabase(task, config.settings))
   if (config.settings.control.readyNeedsOrigin && needsDatabase) checks.push(askDatabase(client))
   const results = await Promise.allSettled(checks)
   const failures = results.flatMap((result) => (result.status === 'rejected' ? [toFailure(result.reason)] : []))

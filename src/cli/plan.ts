@@ -2,7 +2,7 @@ import process from 'node:process'
 import type { Command } from 'commander'
 import { showMs } from '../config/duration.ts'
 import type { Config } from '../config/load.ts'
-import { planEntry } from '../inspect/plan.ts'
+import { planEntries } from '../inspect/plan.ts'
 import type { JobRequest, PlanEntry } from '../types.ts'
 import { addParams, addSelection, configuredCommand, requestOf, type SelectionFlags } from './command.ts'
 import { type Cli, look, settle } from './context.ts'
@@ -29,11 +29,9 @@ export async function printPlan(
   request: JobRequest,
   { json }: Pick<SelectionFlags, 'json'>,
 ): Promise<void> {
-  const tasks = await look(cli, config, request, false, async ({ warmer, selected, signal }) => {
-    const entries: PlanEntry[] = []
-    for (const one of selected) entries.push(await planEntry(warmer, one, { count: request.count, signal }))
-    return entries
-  })
+  const tasks = await look(cli, config, request, false, ({ warmer, selected, signal }) =>
+    planEntries(warmer, selected, { count: request.count, signal }),
+  )
   await cli.io.answer(json === true ? JSON.stringify({ tasks }) : planText(tasks))
   if (tasks.some((task) => task.error !== null)) process.exitCode = EXIT.failed
 }

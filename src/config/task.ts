@@ -116,6 +116,11 @@ function httpDefaults(options: HttpOptions, key: KeyTemplate) {
   }
 }
 
+/** A task that reads the configured database, or may: a function of the user's can. */
+export function readsDatabase({ kind }: Task, { databaseUrl }: Pick<Settings, 'databaseUrl'>): boolean {
+  return kind === 'sql' || (kind === 'load' && databaseUrl !== undefined)
+}
+
 /** `'created_at desc'` -> column and direction. */
 export function orderColumn(text: string): OrderColumn {
   const found = /^(.+?)(?:\s+(asc|desc))?$/i.exec(text.trim())

@@ -13,7 +13,18 @@ export interface PlanEntryOptions {
 
 const SAMPLE = 3
 
-/** What a job would do with one task. Reads the origin, writes nothing; a task that can't be planned says why. */
+/** What a job would do, task by task. Reads the origin, writes nothing; a task that can't be planned says why. */
+export async function planEntries(
+  warmer: Warmer,
+  selected: readonly Selected[],
+  options: PlanEntryOptions,
+): Promise<PlanEntry[]> {
+  const entries: PlanEntry[] = []
+  for (const one of selected) entries.push(await planEntry(warmer, one, options))
+  return entries
+}
+
+/** The same of one task. */
 export async function planEntry(warmer: Warmer, selected: Selected, options: PlanEntryOptions): Promise<PlanEntry> {
   const { task, priority } = selected
   const entry: PlanEntry = {

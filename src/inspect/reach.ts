@@ -1,4 +1,4 @@
-import type { Settings } from '../config/settings.ts'
+import { readsDatabase } from '../config/task.ts'
 import { isPrewarmError, PrewarmError } from '../errors.ts'
 import { PING } from '../origin/sql-client.ts'
 import type { Warmer } from '../warmer.ts'
@@ -20,12 +20,9 @@ export async function reach(
   const { settings } = warmer.config
   const checks: Promise<unknown>[] = []
   if (withStore) checks.push(warmer.store.connect(REACH_TIMEOUT_MS))
-  if (needsDatabase(settings, selected)) checks.push(askPostgres(warmer, settings.databaseUrl, signal))
+  if (selected.some(({ task }) => readsDatabase(task, settings)))
+    checks.push(askPostgres(warmer, settings.databaseUrl, signal))
   await Promise.all(checks)
-}
-
-function needsDatabase({ databaseUrl }: Settings, selected: readonly Selected[]): boolean {
-  return selected.some(({ task }) => task.kind === 'sql' || (task.kind === 'load' && databaseUrl !== undefined))
 }
 
 async function askPostgres({ client }: Warmer, url: string | undefined, signal: AbortSignal): Promise<void> {

@@ -78,6 +78,7 @@ export function keyEvents({ jobId, traceId, task, durationNs }: BatchPlace, end:
   }))
 }
 
-function eventKeys({ planned, written, skippedPresent, skippedNewer, failed, unknown }: KeyCounts): EventKeys {
+/** Counts by the names that they have outside: in events and in the HTTP API. */
+export function eventKeys({ planned, written, skippedPresent, skippedNewer, failed, unknown }: KeyCounts): EventKeys {
   return { planned, written, skipped_present: skippedPresent, skipped_newer: skippedNewer, failed, unknown }
 }

@@ -21,6 +21,11 @@ const JOB = '{job=~"$job"}'
 const labelled = (labels: string) => `{job=~"$job",${labels}}`
 const rate = (metric: string, labels = JOB) => `rate(${metric}${labels}[$__rate_interval])`
 const quantile = (q: number, metric: string) => `histogram_quantile(${q}, sum by (le) (${rate(`${metric}_bucket`)}))`
+const quantiles = (metric: string) => ({
+  [quantile(0.5, metric)]: 'p50',
+  [quantile(0.95, metric)]: 'p95',
+  [quantile(0.99, metric)]: 'p99',
+})
 const HITS = `sum(${rate('cache_hits_total')})`
 const MISSES = `sum(${rate('cache_misses_total')})`
 
@@ -148,11 +153,7 @@ const WARMING: PanelSpec[] = [
     description: 'From the permit to the end.',
     kind: 'timeseries',
     unit: 's',
-    targets: {
-      [quantile(0.5, 'warming_batch_duration_seconds')]: 'p50',
-      [quantile(0.95, 'warming_batch_duration_seconds')]: 'p95',
-      [quantile(0.99, 'warming_batch_duration_seconds')]: 'p99',
-    },
+    targets: quantiles('warming_batch_duration_seconds'),
     width: 8,
   },
   {
@@ -187,11 +188,7 @@ const ORIGIN_AND_CACHE: PanelSpec[] = [
     description: 'What a batch spent there.',
     kind: 'timeseries',
     unit: 's',
-    targets: {
-      [quantile(0.5, 'warming_origin_duration_seconds')]: 'p50',
-      [quantile(0.95, 'warming_origin_duration_seconds')]: 'p95',
-      [quantile(0.99, 'warming_origin_duration_seconds')]: 'p99',
-    },
+    targets: quantiles('warming_origin_duration_seconds'),
     width: 8,
   },
   {

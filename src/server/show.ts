@@ -1,16 +1,12 @@
 import type { z } from '@hono/zod-openapi'
 import type { JobRecord } from '../coordination/types.ts'
 import type { WarmerStatus } from '../facade.ts'
-import type { KeyCounts, PlanEntry, TaskResult } from '../types.ts'
-import type { Counts, Job, JobDetail, Planned, Status, TaskOutcome } from './schemas/answers.ts'
+import { eventKeys } from '../job/describe.ts'
+import type { PlanEntry, TaskResult } from '../types.ts'
+import type { Job, JobDetail, Planned, Status, TaskOutcome } from './schemas/answers.ts'
 
 /** Nanoseconds as ms, to the microsecond. */
 const msOf = (ns: number) => Math.round(ns / 1000) / 1000
-
-export function showCounts(keys: KeyCounts): z.infer<typeof Counts> {
-  const { planned, written, skippedPresent, skippedNewer, failed, unknown } = keys
-  return { planned, written, skipped_present: skippedPresent, skipped_newer: skippedNewer, failed, unknown }
-}
 
 export function showJob({ result, ...record }: JobRecord): z.infer<typeof Job> {
   return {
@@ -25,7 +21,7 @@ export function showJob({ result, ...record }: JobRecord): z.infer<typeof Job> {
     submitted_at: record.submittedAt,
     ended_at: result?.endedAt ?? null,
     duration_ms: result === null ? null : msOf(result.durationNs),
-    keys: result === null ? null : showCounts(result.keys),
+    keys: result === null ? null : eventKeys(result.keys),
     coverage: result?.coverage ?? null,
   }
 }
@@ -48,7 +44,7 @@ function showTask(task: TaskResult): z.infer<typeof TaskOutcome> {
     task: task.task,
     priority: task.priority,
     status: task.status,
-    keys: showCounts(task.keys),
+    keys: eventKeys(task.keys),
     deduplicated: task.deduplicated,
     duration_ms: msOf(task.durationNs),
     origin_requests: task.originRequests,
