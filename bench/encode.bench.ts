@@ -1,7 +1,7 @@
 /** What does it cost to turn a value into what Redis takes? One value; then a script's arguments for 250 of them. */
 import { bench, do_not_optimize, group, run } from 'mitata'
 import { codecFor } from '../src/codec/index.ts'
-import type { Encoded } from '../src/codec/types.ts'
+import type { Codec } from '../src/codec/types.ts'
 import { keyTemplate } from '../src/keyspace/template.ts'
 import { jitteredTtlMs } from '../src/keyspace/ttl.ts'
 import { chunksOf, scriptArgs } from '../src/store/write-script.ts'
@@ -13,28 +13,34 @@ const profile = profiles[7] as (typeof profiles)[number]
 const text = JSON.stringify(profile)
 const list = Object.entries(profile).flatMap(([name, value]) => [name, String(value)])
 const template = keyTemplate('user:{id}:profile')
+const context = { key: 'user:7:profile', ttlMs: PROFILE_TTL_MS, nowMs: 0 }
 const [asString, asJson, asHash] = [codecFor('string'), codecFor('json'), codecFor('hash')]
 
-const entriesOf = (encode: (value: unknown) => Encoded) =>
-  profiles.map((value) => ({ key: profileKey(value.id), ttlMs: PROFILE_TTL_MS, encoded: encode(value), version: '7' }))
-const jsonEntries = entriesOf(asJson.encode)
-const hashEntries = entriesOf(asHash.encode)
+const entriesOf = (codec: Codec) =>
+  profiles.map((value) => ({
+    key: profileKey(value.id),
+    ttlMs: PROFILE_TTL_MS,
+    encoded: codec.encode(value, context),
+    version: '7',
+  }))
+const jsonEntries = entriesOf(asJson)
+const hashEntries = entriesOf(asHash)
 const argsOf = (entries: typeof jsonEntries, mode: 'overwrite' | 'newer') =>
   chunksOf(entries).map((chunk) => scriptArgs(chunk, mode, mode === 'newer' ? 'beside' : 'none', ''))
 
-const json = asJson.encode(profile)
+const json = asJson.encode(profile, context)
 check(json.type === 'string' && Bun.deepEquals(JSON.parse(json.value), profile), 'JSON does not round-trip')
-check(Bun.deepEquals(asHash.encode(list), { type: 'hash', fields: list }), 'a hash list is changed')
+check(Bun.deepEquals(asHash.encode(list, context), { type: 'hash', fields: list }), 'a hash list is changed')
 check(Bun.deepEquals(template.match(template.format(profile)), { id: '7' }), 'a key does not round-trip')
 const args = argsOf(jsonEntries, 'overwrite').flat()
-check(args.length === 1 + 251 + 4 + 250 * 2 && args.at(-1) === JSON.stringify(profiles.at(-1)), 'arguments are lost')
+check(args.length === 1 + 251 + 6 + 250 * 2 && args.at(-1) === JSON.stringify(profiles.at(-1)), 'arguments are lost')
 
 group('one value', () => {
   bench('JSON.stringify, for comparison', () => do_not_optimize(JSON.stringify(profile))).baseline(true)
-  bench('string codec', () => do_not_optimize(asString.encode(text)))
-  bench('json codec', () => do_not_optimize(asJson.encode(profile)))
-  bench('hash codec, a list from Postgres', () => do_not_optimize(asHash.encode(list)))
-  bench('hash codec, an object', () => do_not_optimize(asHash.encode(profile)))
+  bench('string codec', () => do_not_optimize(asString.encode(text, context)))
+  bench('json codec', () => do_not_optimize(asJson.encode(profile, context)))
+  bench('hash codec, a list from Postgres', () => do_not_optimize(asHash.encode(list, context)))
+  bench('hash codec, an object', () => do_not_optimize(asHash.encode(profile, context)))
 })
 
 group('one key', () => {

@@ -75,7 +75,11 @@ async function runWarmer() {
 async function writeDirectly(batch: readonly Profile[]) {
   const entries = batch.map((value) => {
     const key = profileKey(value.id)
-    return { key, ttlMs: jitteredTtlMs(key, PROFILE_TTL_MS, 0.1), encoded: jsonCodec.encode(value) }
+    return {
+      key,
+      ttlMs: jitteredTtlMs(key, PROFILE_TTL_MS, 0.1),
+      encoded: jsonCodec.encode(value, { key, ttlMs: PROFILE_TTL_MS, nowMs: 0 }),
+    }
   })
   const { outcomes } = await store.write(entries, options)
   check(

@@ -21,8 +21,33 @@ export type WriteMode = 'overwrite' | 'add' | 'newer'
 /** How a plan is ordered. */
 export type StrategyName = 'selective' | 'breadth' | 'priority'
 
-/** How a value becomes a Redis value: fields of a hash, JSON text, text as it is, or one column as text. */
-export type ValueSpec = 'hash' | 'json' | 'string' | { column: string }
+/**
+ * How a value becomes a Redis value: fields of a hash, JSON text, text as it is, one column as text, or as another cache library
+ * stores it. Such a library reads the warmed key as its own; the task's key template must give the whole key that it asks Redis
+ * for:
+ * - `'keyv'`: Keyv 5 with @keyv/redis 5, cache-manager 7, cacheable 2. `createKeyv(url)`: `film:{id}` for `film:1`;
+ *   `createKeyv(url, { namespace: 'app' })`: `app::film:{id}`; `new Keyv({ store: new KeyvRedis(url) })`:
+ *   `keyv::keyv:film:{id}`, with its own `namespace: 'app'` `app::app:film:{id}`.
+ * - `'bentocache'`: bentocache 1, Redis driver, JSON serializer. `bentocache:film:{id}`; with `prefix: 'app'` `app:film:{id}`, in
+ *   `namespace('shop')` `bentocache:shop:film:{id}`. Without tags and grace.
+ * - `'unstorage'`: unstorage 1, Redis driver. `film:{id}`, with `base: 'app'` `app:film:{id}`; `/` in a key is `:` there, and the
+ *   mount point is no part of it.
+ * - `'nitro:…'`: a cached function of Nitro 2; behind the colon the `integrity` that it must declare. With `cache` mounted on
+ *   the Redis driver, its `name: 'film'` and its `getKey`: `nitro:functions:film:{id}.json`.
+ * - `'cachified'`: cachified 5 with cachified-redis-adapter. Its `key` is the key.
+ *
+ * They hold the time at which the value expires, by the warmer's clock, and are read by that of the reader.
+ */
+export type ValueSpec =
+  | 'hash'
+  | 'json'
+  | 'string'
+  | 'keyv'
+  | 'bentocache'
+  | 'unstorage'
+  | 'cachified'
+  | `nitro:${string}`
+  | { column: string }
 
 /** Values for a task's declared parameters. */
 export type Params = Record<string, unknown>

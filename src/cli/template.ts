@@ -10,7 +10,7 @@ export default defineConfig({
     // Each row of the query becomes one key: 'product:1', 'product:2', …
     products: sql({
       key: 'product:{id}',
-      value: 'hash', // each column a field; or 'json', or { column: 'name' } for one column as text
+      value: 'hash', // each column a field; or 'json', or { column: 'name' }, or as a cache library stores it: 'keyv', 'bentocache', …
       ttl: '1h',
       priority: 100, // a larger number is warmer and runs first
       critical: true, // selected by: prewarm run --critical

@@ -3,7 +3,8 @@ import type { Codec } from './types.ts'
 
 /**
  * A Redis hash: a flat list of fields and values as it is, an object field by field. Null and undefined are left out,
- * dates take ISO form, nested objects JSON. A hash without a field can't exist in Redis and is refused.
+ * dates take ISO form, nested objects JSON. A hash without a field can't exist in Redis and is refused. Read back, each field
+ * is text.
  */
 export const hashCodec: Codec = {
   name: 'hash',
@@ -11,6 +12,10 @@ export const hashCodec: Codec = {
     const fields = Array.isArray(value) ? flatList(value) : fieldsOf(value)
     if (fields.length === 0) throw new PrewarmError('VALUE_INVALID', 'Cannot encode hash: every field is null')
     return { type: 'hash', fields }
+  },
+  decode(held) {
+    if (held.type === 'hash') return held.fields
+    throw new PrewarmError('VALUE_INVALID', 'Cannot decode hash: text is stored')
   },
 }
 

@@ -1,7 +1,8 @@
 import { PrewarmError } from '../errors.ts'
+import { heldText } from './held.ts'
 import type { Codec } from './types.ts'
 
-/** Text as it is; other scalars in their usual text form. */
+/** Text as it is; other scalars in their usual text form, and as that text they come back. */
 export const stringCodec: Codec = {
   name: 'string',
   encode(value) {
@@ -21,4 +22,5 @@ export const stringCodec: Codec = {
       `Cannot encode string: value is ${shown}, expected text; use value 'json' for objects`,
     )
   },
+  decode: (held) => heldText(held, 'string'),
 }

@@ -59,8 +59,11 @@ export interface TaskOptions {
 }
 
 export interface SqlOptions extends TaskOptions {
-  /** `'hash'`: each column a field, in Postgres' text form. `'json'`: an object. `{ column }`: that column as text. */
-  value: 'hash' | 'json' | { column: string }
+  /**
+   * `'hash'`: each column a field, in Postgres' text form. `{ column }`: that column as text. `'json'`, and the forms of other
+   * cache libraries: an object.
+   */
+  value: Exclude<ValueSpec, 'string'>
   /** The columns of a hash or JSON value. @default all columns of the query */
   columns?: readonly string[]
   /** SQL text with `:name` parameters (bound, never spliced), or a function that returns a tagged query. */
@@ -74,7 +77,7 @@ export interface SqlOptions extends TaskOptions {
 }
 
 export interface LoadOptions extends TaskOptions {
-  /** @default 'json' */
+  /** {@linkcode ValueSpec} says what there is. @default 'json' */
   value?: ValueSpec
   /** The fields of a hash or JSON value. @default all */
   columns?: readonly string[]
@@ -88,7 +91,7 @@ export interface LoadOptions extends TaskOptions {
 }
 
 export interface HttpOptions extends TaskOptions {
-  /** @default 'json' */
+  /** {@linkcode ValueSpec} says what there is. @default 'json' */
   value?: ValueSpec
   /** The fields of a hash or JSON value. @default all */
   columns?: readonly string[]

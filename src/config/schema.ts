@@ -7,9 +7,10 @@ import { BOUNDS, duration, flag, fn, number, oneOf, text, texts, url } from './f
 export const STRATEGIES: readonly StrategyName[] = ['selective', 'breadth', 'priority']
 
 const column = z.strictObject({ column: text }, "expected { column: 'name' }")
+const nitro = z.custom<string>((given) => typeof given === 'string' && /^nitro:./.test(given))
 const value = z.union(
-  [oneOf('hash', 'json', 'string'), column],
-  "expected 'hash', 'json', 'string' or { column: 'name' }",
+  [oneOf('hash', 'json', 'string', 'keyv', 'bentocache', 'unstorage', 'cachified'), nitro, column],
+  "expected 'hash', 'json', 'string', 'keyv', 'bentocache', 'unstorage', 'cachified', 'nitro:integrity' or { column: 'name' }",
 )
 
 const common = {
@@ -42,7 +43,10 @@ const common = {
 const sqlTask = z.strictObject({
   kind: z.literal('sql'),
   ...common,
-  value: z.union([oneOf('hash', 'json'), column], "expected 'hash', 'json' or { column: 'name' }"),
+  value: z.union(
+    [oneOf('hash', 'json', 'keyv', 'bentocache', 'unstorage', 'cachified'), nitro, column],
+    "expected 'hash', 'json', 'keyv', 'bentocache', 'unstorage', 'cachified', 'nitro:integrity' or { column: 'name' }",
+  ),
   query: z.custom(
     (given) => (typeof given === 'string' && given.trim() !== '') || typeof given === 'function',
     'expected SQL text or a function (sql, params) => sql`…`',

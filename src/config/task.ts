@@ -121,6 +121,11 @@ export function readsDatabase({ kind }: Task, { databaseUrl }: Pick<Settings, 'd
   return kind === 'sql' || (kind === 'load' && databaseUrl !== undefined)
 }
 
+/** How a task's rows are read: in Postgres' text form, or as postgres.js gives them, where they become an object of JSON. */
+export function rowForm({ value }: Pick<Task, 'value'>): 'text' | 'js' {
+  return value === 'hash' || typeof value === 'object' ? 'text' : 'js'
+}
+
 /** `'created_at desc'` -> column and direction. */
 export function orderColumn(text: string): OrderColumn {
   const found = /^(.+?)(?:\s+(asc|desc))?$/i.exec(text.trim())

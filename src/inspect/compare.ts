@@ -1,5 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Encoded } from '../codec/types.ts'
+import type { HeldValue } from '../cache/tier.ts'
+import { codecFor } from '../codec/index.ts'
+import type { Codec, Encoded } from '../codec/types.ts'
 import type { Task } from '../config/task.ts'
 import type { StoredValue } from '../store/types.ts'
 
@@ -15,7 +17,7 @@ function valueDifference(task: Task, wanted: Encoded, stored: StoredValue): stri
   }
   if (stored.type === 'hash') return 'it is a hash, expected a string'
   if (stored.value === wanted.value) return null
-  return task.value === 'json' && isSameJson(stored.value, wanted.value) ? null : 'the value differs'
+  return isSameValue(codecFor(task.value), stored, wanted) ? null : 'the value differs'
 }
 
 function hashDifference(wanted: readonly string[], stored: Readonly<Record<string, string>>): string | null {
@@ -36,9 +38,10 @@ function ttlDifference(task: Task, ttlMs: number): string | null {
   return ttlMs > task.ttlMs ? `its TTL is ${ttlMs} ms, expected at most ${task.ttlMs}` : null
 }
 
-function isSameJson(a: string, b: string): boolean {
+/** The order of properties, and the times that some forms hold, make no difference. */
+function isSameValue(codec: Codec, a: HeldValue, b: HeldValue): boolean {
   try {
-    return isDeepStrictEqual(JSON.parse(a), JSON.parse(b))
+    return isDeepStrictEqual(codec.decode(a), codec.decode(b))
   } catch {
     return false
   }

@@ -108,8 +108,9 @@ async function sampleSizes(
   const plan = await warmer.planOf(task, params, { batchSize, signal })
   for await (const { records } of readPages(warmer, selected, plan, { limit, signal })) {
     for (const { key, value } of records) {
+      const context = { key, ttlMs: task.ttlMs, nowMs: warmer.clock.nowMs() }
       try {
-        sizes.set(key, redisBytes(key, codec.encode(value)))
+        sizes.set(key, redisBytes(key, codec.encode(value, context)))
       } catch {}
     }
   }

@@ -1,4 +1,4 @@
-import type { SqlTask, Task } from '../config/task.ts'
+import { rowForm, type SqlTask, type Task } from '../config/task.ts'
 import { toFailure } from '../errors.ts'
 import { countStatement, sampleStatement } from '../origin/ranges.ts'
 import type { Params, PlanEntry } from '../types.ts'
@@ -88,9 +88,12 @@ export async function firstKeys(
   count: number,
   signal: AbortSignal,
 ): Promise<string[]> {
-  const as = task.value === 'json' ? 'js' : 'text'
   const { timeoutMs } = task
-  const { columns, rows } = await client.rows(sampleStatement(task, params, count), { as, timeoutMs, signal })
+  const { columns, rows } = await client.rows(sampleStatement(task, params, count), {
+    as: rowForm(task),
+    timeoutMs,
+    signal,
+  })
   return rows.flatMap((row) => keyOf(task, columns, row))
 }
 

@@ -83,13 +83,13 @@ interface Expected {
 }
 
 async function checkPage(
-  { store }: Warmer,
+  { store, clock }: Warmer,
   task: Task,
   page: ReadResult,
   verdict: TaskVerdict,
   context: VerifyOptions & { seen: KeySet | undefined },
 ): Promise<void> {
-  const expected = expectedOf(task, page, verdict)
+  const expected = expectedOf(task, page, verdict, clock.nowMs())
   for (let at = 0; at < expected.length; at += PAGE) {
     const slice = expected.slice(at, at + PAGE)
     const keys = slice.map(({ key }) => key)
@@ -105,7 +105,7 @@ async function checkPage(
 }
 
 /** What the store should hold. A value that could not be read is no difference but an error. */
-function expectedOf(task: Task, { records, failures }: ReadResult, verdict: TaskVerdict): Expected[] {
+function expectedOf(task: Task, { records, failures }: ReadResult, verdict: TaskVerdict, nowMs: number): Expected[] {
   const codec = codecFor(task.value)
   const expected: Expected[] = []
   for (const { key, failure } of failures) {
@@ -115,7 +115,7 @@ function expectedOf(task: Task, { records, failures }: ReadResult, verdict: Task
   }
   for (const { key, value } of records) {
     try {
-      expected.push({ key, encoded: codec.encode(value), why: '' })
+      expected.push({ key, encoded: codec.encode(value, { key, ttlMs: task.ttlMs, nowMs }), why: '' })
     } catch (error) {
       verdict.error ??= { ...toFailure(error, 'VALUE_INVALID'), key }
     }

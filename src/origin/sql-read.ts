@@ -1,4 +1,4 @@
-import type { SqlTask } from '../config/task.ts'
+import { rowForm, type SqlTask } from '../config/task.ts'
 import { PrewarmError, toFailure } from '../errors.ts'
 import type { KeyParams } from '../keyspace/template.ts'
 import { isOlderVersion, versionText } from '../keyspace/version.ts'
@@ -22,7 +22,7 @@ export class SqlOrigin implements Origin {
   constructor(task: SqlTask, client: SqlClient) {
     this.#task = task
     this.#client = client
-    this.#as = task.value === 'json' ? 'js' : 'text'
+    this.#as = rowForm(task)
   }
 
   async read(work: Work, options: ReadOptions): Promise<ReadResult> {
@@ -78,19 +78,24 @@ export class SqlOrigin implements Origin {
     if (stream === undefined) {
       const query = streamStatement(this.#task, options.params)
       const cursor = this.#client.cursor(query, { as: this.#as, timeoutMs: options.timeoutMs, signal: options.signal })
-      stream = { cursor, left: work.limit ?? Number.POSITIVE_INFINITY, tail: Promise.resolve() }
+      // All pages show the rows as they were when the cursor was opened: what changes after this ticket is not in them.
+      const ticket = Promise.resolve(options.takeTicket?.())
+      ticket.catch(() => {})
+      stream = { cursor, ticket, left: work.limit ?? Number.POSITIVE_INFINITY, tail: Promise.resolve() }
       this.#streams.set(work.stream, stream)
     }
     const current = stream
     const page = current.tail.then(async (): Promise<ReadResult> => {
       const count = Math.min(work.rows, current.left)
       if (count <= 0) return { records: [], failures: [], duplicates: 0, requests: 0, done: true }
-      options.onBegin?.()
       try {
+        const ticket = await current.ticket
+        options.onBegin?.()
         const rows = await current.cursor.next(count, options.signal)
         current.left = rows.rows.length < work.rows ? 0 : current.left - rows.rows.length
         if (current.left <= 0) await this.closeStream(work.stream)
-        return { ...toRecords(this.#task, rows), requests: 1, done: current.left <= 0 }
+        const bears = ticket === undefined ? {} : { ticket }
+        return { ...toRecords(this.#task, rows), ...bears, requests: 1, done: current.left <= 0 }
       } catch (error) {
         current.left = 0
         await this.closeStream(work.stream)
@@ -141,6 +146,7 @@ const MAX_REMEMBERED = 100
 
 interface Stream {
   cursor: RowCursor
+  ticket: Promise<string | undefined>
   left: number
   tail: Promise<unknown>
 }

@@ -30,6 +30,7 @@ codecContract(hashCodec, {
     ['a date that is none', { at: new Date(Number.NaN) }],
     ['a field whose JSON is nothing', { a: { toJSON: () => undefined } }],
   ],
+  undecodable: [['text', '{"a":"1"}']],
   values: fc.dictionary(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), { minKeys: 1 }),
   decode: (held) => held,
   // Without a prototype in question: `__proto__` is a field like any other.
@@ -38,7 +39,8 @@ codecContract(hashCodec, {
 
 describe('codecFor', () => {
   it('codecFor gives each kind of value its codec, and one column as text', () => {
-    const names = (['hash', 'json', 'string', { column: 'a' }] as const).map((value) => codecFor(value).name)
-    assertEquals(names, ['hash', 'json', 'string', 'string'])
+    const forms = ['hash', 'json', 'string', 'keyv', 'bentocache', 'unstorage', 'cachified'] as const
+    for (const form of forms) assertEquals(codecFor(form).name, form)
+    assertEquals([codecFor('nitro:v1').name, codecFor({ column: 'a' }).name], ['nitro', 'string'])
   })
 })

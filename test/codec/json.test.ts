@@ -28,6 +28,11 @@ codecContract(jsonCodec, {
       },
     ],
   ],
+  undecodable: [
+    ['a hash', { a: '1' }],
+    ['empty text', ''],
+    ['half of a value', '{"a":'],
+  ],
   values: fc.jsonValue(),
   decode: (held) => JSON.parse(held as string),
   expected: (value) => JSON.parse(JSON.stringify(value)),

@@ -18,6 +18,7 @@ codecContract(stringCodec, {
     ['a function', () => 'x'],
     ['a symbol', Symbol('x')],
   ],
+  undecodable: [['a hash', { a: '1' }]],
   values: fc.oneof(fc.string({ unit: 'binary' }), fc.integer(), fc.bigInt(), fc.boolean()),
   decode: (held) => held,
   expected: String,

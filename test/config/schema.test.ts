@@ -14,7 +14,10 @@ const withTop = (fields: object) => ({ tasks: { one: sqlTask }, ...fields })
 const DURATION = "expected ms as a number, or text such as '5m' (units ms, s, m, h, d, w), from"
 const TEXT = 'expected text that is not empty'
 const TASK = 'expected sql({...}), load({...}) or http({...})'
-const SQL_VALUE = "expected 'hash', 'json' or { column: 'name' }"
+const VALUE =
+  "expected 'hash', 'json', 'string', 'keyv', 'bentocache', 'unstorage', 'cachified', 'nitro:integrity' or { column: 'name' }"
+const SQL_VALUE =
+  "expected 'hash', 'json', 'keyv', 'bentocache', 'unstorage', 'cachified', 'nitro:integrity' or { column: 'name' }"
 
 /** What is wrong, and the one line that says so. */
 const MISTAKES: [unknown, string][] = [
@@ -49,7 +52,8 @@ const MISTAKES: [unknown, string][] = [
   [withSql({ orderBy: 'id' }), "tasks.one.orderBy is 'id', expected a list of texts"],
   [withLoad({ load: 5 }), 'tasks.one.load is 5, expected a function'],
   [withLoad({ select: 'k:1' }), "tasks.one.select is 'k:1', expected a function"],
-  [withLoad({ value: 'x' }), "tasks.one.value is 'x', expected 'hash', 'json', 'string' or { column: 'name' }"],
+  [withLoad({ value: 'x' }), `tasks.one.value is 'x', ${VALUE}`],
+  [withLoad({ value: 'nitro:' }), `tasks.one.value is 'nitro:', ${VALUE}`],
   [withHttp({ url: 'ftp://a' }), "tasks.one.url is 'ftp://a', expected a URL that starts with http:// or https://"],
   [withHttp({ method: 'get' }), "tasks.one.method is 'get', expected one of 'GET', 'HEAD', 'POST', 'PUT'"],
   [withHttp({ headers: 5 }), 'tasks.one.headers is 5, expected texts by name'],
@@ -100,6 +104,10 @@ describe('checkConfig', () => {
       },
     })
   })
+
+  for (const value of ['hash', 'json', 'string', 'keyv', 'bentocache', 'unstorage', 'cachified', 'nitro:v1']) {
+    it(`checkConfig takes the value '${value}'`, () => checkConfig(withLoad({ value })))
+  }
 
   for (const [given, line] of MISTAKES) it(`checkConfig says: ${line}`, () => assertEquals(messageOf(given), line))
 
