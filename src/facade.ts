@@ -3,6 +3,7 @@ import type { Commands, HotKey, JobRecord, ScheduleRecord, ScheduleSpec } from '
 import type { Failure } from './errors.ts'
 import type { EventLog } from './events/event-log.ts'
 import type { JobHandle } from './job/job.ts'
+import type { StartupOutcome } from './schedule/startup.ts'
 import type { JobRequest, StrategyName } from './types.ts'
 
 /** What may be changed while running. Times in ms. A field that is absent stays as it is. */
@@ -158,8 +159,8 @@ export interface WarmerFacade {
   readonly isWarm: boolean
   /** Prometheus text. */
   metrics(): Promise<{ contentType: string; text: string }>
-  /** Warms everything declared, once, after the startup delay; resolves when that has ended. */
-  warmOnStartup(): Promise<void>
+  /** Warms everything declared, once, after the startup delay; resolves when that has ended, with what came of it. */
+  warmOnStartup(): Promise<StartupOutcome>
   /**
    * Takes another configuration over: workers are replaced one after the other, and what is queued goes on.
    * Returns the settings that only a restart can change.

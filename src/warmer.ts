@@ -33,7 +33,7 @@ import type { Origin } from './origin/types.ts'
 import { readiness } from './readiness.ts'
 import { changesBetween, needsRestart, poolSize, retuned } from './retune.ts'
 import { Runner } from './runner.ts'
-import { warmOnStartup } from './schedule/startup.ts'
+import { type StartupOutcome, warmOnStartup } from './schedule/startup.ts'
 import type { Store } from './store/types.ts'
 import type { JobRequest, Params } from './types.ts'
 import type { ServiceParts, WarmerParts } from './warmer-parts.ts'
@@ -112,6 +112,11 @@ export class Warmer implements WarmerFacade {
 
   get commands(): Commands {
     return this.#parts.commands
+  }
+
+  /** Of the Redis that it warms, also of an embedded one. */
+  get redisUrl(): string {
+    return this.#parts.workerSetup().redisUrl
   }
 
   /** Where values go: for looking, not for writing. */
@@ -279,17 +284,18 @@ export class Warmer implements WarmerFacade {
     return this.#measure().text()
   }
 
-  async warmOnStartup(): Promise<void> {
+  warmOnStartup(): Promise<StartupOutcome> {
     const { clock, locks } = this.#parts
     const { settings } = this.config
-    this.#startup = warmOnStartup({
+    const startup = warmOnStartup({
       settings,
       submit: (request) => this.submit(request),
       locks,
       clock,
       signal: this.#ending.signal,
     })
-    await this.#startup
+    this.#startup = startup
+    return startup
   }
 
   /** Tells of a read of the application's: what is predicted, and the hit rate, go by these. */

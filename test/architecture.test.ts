@@ -25,9 +25,9 @@ const LONG: Record<string, string> = {
 
 /** The mechanisms that must take a Clock and a random function. */
 const PURE =
-  /^src\/((config|keyspace|job|queue|codec|events|predict)\/|schedule\/(?!startup)|coordination\/(?!redis-commands)|metrics\/(?!prometheus|tracer)|origin\/(token-bucket|rate|breaker|guard|emergency|gradient|latency-window|retry-after|batch-end|backoff|sql-text|ranges|keys|keyed|failure|types|sql-client)\.ts|store\/(?!redis\.ts)|pool\/protocol\.ts|types\.ts|errors\.ts)/
+  /^src\/((config|keyspace|job|queue|codec|events|predict|gain)\/|schedule\/(?!startup)|coordination\/(?!redis-commands)|cache\/(?!redis-link)|metrics\/(?!prometheus|tracer)|origin\/(token-bucket|rate|breaker|guard|emergency|gradient|latency-window|retry-after|batch-end|backoff|sql-text|ranges|keys|keyed|failure|types|sql-client)\.ts|store\/(?!redis\.ts)|pool\/protocol\.ts|types\.ts|errors\.ts)/
 const IMPURE =
-  /\bDate\.now\b|\bnew Date\(\)|\bperformance\.now\b|\bMath\.random\b|\b(set(Timeout|Interval|Immediate)|queueMicrotask)\b|\b(Bun|Deno|process)\.|\bfetch\(/
+  /\bDate\.now\b|\bnew Date\(\)|\bperformance\.now\b|\bMath\.random\b|\b(set(Timeout|Interval|Immediate)|queueMicrotask)\b|\b(Bun|Deno|process)\.|(?<!\.|#|async )\bfetch\(|\bglobalThis\b/
 
 describe('architecture', () => {
   it('every file belongs to a layer', () => {
@@ -66,7 +66,10 @@ describe('architecture', () => {
       assert((owners.get(name)?.length ?? 0) <= 1, `${name}: ${owners.get(name)}`)
     assertEquals(
       [owners.get('ioredis'), owners.get('postgres')],
-      [['src/coordination/redis-commands.ts', 'src/store/redis.ts'], ['src/origin/postgres.ts']],
+      [
+        ['src/cache/redis-link.ts', 'src/coordination/redis-commands.ts', 'src/store/redis.ts'],
+        ['src/origin/postgres.ts'],
+      ],
     )
   })
 

@@ -270,7 +270,9 @@ export class FakeFacade implements WarmerFacade {
     return { contentType: 'text/plain; version=0.0.4; charset=utf-8', text: '# HELP up a\n# TYPE up gauge\nup 1\n' }
   }
 
-  async warmOnStartup(): Promise<void> {}
+  async warmOnStartup() {
+    return { did: 'stopped' } as const
+  }
   async reload(): Promise<string[]> {
     return []
   }

@@ -9,6 +9,11 @@ storeContract('MemoryStore', async () => {
     store,
     advance: (ms) => clock.advance(ms),
     setFence: async (key, token) => store.setFence(key, token),
+    fill: async (key, value) => store.fill(key, value, 60_000),
+    drop: async (key) => store.drop(key),
+    empty: async () => store.empty(),
+    expiresAtMs: async (key) => store.expiresAtMs(key) ?? null,
+    nowMs: () => clock.nowMs(),
     cleanUp: async () => {},
   }
 })

@@ -3,6 +3,7 @@ import type { Encoded } from '../../src/codec/types.ts'
 import { versionText } from '../../src/keyspace/version.ts'
 import type { Entry, Store, StoredValue, StoreStats, WriteOptions, WriteResult } from '../../src/store/types.ts'
 import type { Outcome } from '../../src/types.ts'
+import { MemoryChanges, stampedMs } from './changes.ts'
 
 interface Held {
   value: StoredValue
@@ -23,11 +24,14 @@ export class MemoryStore implements Store {
   readonly #clock: Clock
   readonly #held = new Map<string, Held>()
   readonly #fences = new Map<string, number>()
+  readonly #changes: MemoryChanges
   /** Every call of `write`, as it came. */
   readonly writes: { keys: string[]; options: WriteOptions }[] = []
   isClosed = false
   /** Runs at the start of each `connect`. */
   onConnect: () => Promise<void> | void = () => {}
+  /** Runs at the start of each `begin`. */
+  onBegin: () => Promise<void> | void = () => {}
   /** Runs at the start of each `write`. */
   onWrite: (entries: readonly Entry[]) => Promise<void> | void = () => {}
   /** Asked for each entry: what goes wrong with it, if anything. */
@@ -35,10 +39,16 @@ export class MemoryStore implements Store {
 
   constructor(clock: Clock) {
     this.#clock = clock
+    this.#changes = new MemoryChanges(clock)
   }
 
   async connect(): Promise<void> {
     await this.onConnect()
+  }
+
+  async begin(): Promise<string> {
+    await this.onBegin()
+    return this.#changes.begin()
   }
 
   async write(entries: readonly Entry[], options: WriteOptions): Promise<WriteResult> {
@@ -88,6 +98,7 @@ export class MemoryStore implements Store {
   async unlink(keys: readonly string[]): Promise<number> {
     const there = new Set(keys.filter((key) => this.#get(key) !== undefined))
     for (const key of there) this.#held.delete(key)
+    if (keys.length > 0) this.#changes.mark(keys)
     return there.size
   }
 
@@ -109,6 +120,24 @@ export class MemoryStore implements Store {
     this.#held.delete(key)
   }
 
+  /** Writes what a reader has loaded. */
+  fill(key: string, value: string, ttlMs: number): void {
+    const expiresMs = this.#clock.nowMs() + ttlMs
+    this.#held.set(key, { value: { type: 'string', value }, version: undefined, expiresMs })
+    this.#changes.markFilled(key)
+  }
+
+  /** As FLUSHALL does. */
+  empty(): void {
+    this.#held.clear()
+    this.#fences.clear()
+    this.#changes.forget()
+  }
+
+  expiresAtMs(key: string): number | undefined {
+    return this.#get(key)?.expiresMs
+  }
+
   /** The newest token that was given out for a fence's key. */
   setFence(key: string, token: number): void {
     this.#fences.set(key, token)
@@ -127,14 +156,16 @@ export class MemoryStore implements Store {
     return held === undefined || held.expiresMs <= this.#clock.nowMs() ? undefined : held
   }
 
-  #write({ key, ttlMs, encoded, version }: Entry, { mode, versionField }: WriteOptions): Outcome {
+  #write({ key, ttlMs, encoded, version }: Entry, { mode, versionField, ticket }: WriteOptions): Outcome {
     const held = this.#get(key)
+    if (this.#changes.isRefused(key, ticket)) return 'skipped_newer'
     if (held !== undefined && mode === 'add') return 'skipped_present'
-    if (held !== undefined && mode === 'newer') {
-      const theirs = versionField === null ? (held.version ?? null) : versionIn(held.value, versionField)
-      if (theirs !== null && isNewer(theirs, version ?? '0')) return 'skipped_newer'
+    if (held !== undefined) {
+      const theirs = mode === 'newer' ? versionOf(held, versionField) : null
+      const isOlder = theirs === null ? this.#changes.isFilledLater(key, ticket) : isNewer(theirs, version ?? '0')
+      if (isOlder) return 'skipped_newer'
     }
-    this.#held.set(key, { value: stored(encoded), version, expiresMs: this.#clock.nowMs() + ttlMs })
+    this.#held.set(key, { value: stored(encoded), version, expiresMs: stampedMs(this.#clock.nowMs(), ttlMs) })
     return 'written'
   }
 }
@@ -151,6 +182,10 @@ function stored(encoded: Encoded): StoredValue {
   for (let at = 0; at < encoded.fields.length; at += 2)
     fields[encoded.fields[at] as string] = encoded.fields[at + 1] as string
   return { type: 'hash', fields }
+}
+
+function versionOf({ value, version }: Held, field: string | null): string | null {
+  return field === null ? (version ?? null) : versionIn(value, field)
 }
 
 function versionIn(value: StoredValue, field: string): string | null {

@@ -5,21 +5,27 @@ export type Layer = 'words' | 'mechanisms' | 'edges' | 'flow' | 'root' | 'faces'
 
 /** The first pattern that matches a file says what it is. A file that none matches belongs nowhere. */
 const LAYERS: [Layer, RegExp][] = [
-  ['words', /^src\/(types|errors|clock|facade)\.ts$|^src\/(events|coordination)\/types\.ts$/],
+  [
+    'words',
+    /^src\/(types|errors|clock|facade)\.ts$|^src\/(events|coordination|cache)\/types\.ts$|^src\/cache\/tier\.ts$/,
+  ],
   [
     'edges',
-    /^src\/origin\/(postgres|http|function|sql-read)\.ts$|^src\/store\/redis\.ts$|^src\/(embedded|runtime)\/|^src\/coordination\/redis-commands\.ts$|^src\/metrics\/(prometheus|tracer)\.ts$/,
+    /^src\/origin\/(postgres|http|function|sql-read)\.ts$|^src\/store\/redis\.ts$|^src\/(embedded|runtime)\/|^src\/coordination\/redis-commands\.ts$|^src\/cache\/redis-link\.ts$|^src\/metrics\/(prometheus|tracer)\.ts$/,
   ],
-  ['flow', /^src\/schedule\/(scheduler|rewarm|startup)\.ts$/],
+  ['flow', /^src\/schedule\/(scheduler|rewarm|startup)\.ts$|^src\/cache\/tiered\.ts$/],
   [
     'mechanisms',
-    /^src\/(config|keyspace|job|queue|codec|events|metrics|predict|schedule|coordination|origin|store)\/|^src\/pool\/protocol\.ts$/,
+    /^src\/(config|keyspace|job|queue|codec|events|metrics|predict|gain|schedule|coordination|origin|store|cache)\/|^src\/pool\/protocol\.ts$/,
   ],
   [
     'flow',
-    /^src\/(warmer|warmer-parts|runner|halt|readiness|retune|planner|dispatcher|batch|matching|clear)\.ts$|^src\/(pool|inspect)\//,
+    /^src\/(warmer|warmer-parts|runner|halt|readiness|retune|planner|dispatcher|batch|matching|clear)\.ts$|^src\/(pool|inspect|warming)\//,
   ],
-  ['root', /^src\/(compose|compose-service|compose-worker|define|index|startup)\.ts$|^workers\/warm-worker\.ts$/],
+  [
+    'root',
+    /^src\/(compose|compose-cache|compose-service|compose-warming|compose-worker|define|index|startup)\.ts$|^src\/adapters\/|^workers\/warm-worker\.ts$/,
+  ],
   ['faces', /^src\/(cli|demo|recipes|server|daemon|monitoring)\//],
 ]
 
@@ -45,6 +51,8 @@ const COMPOSERS = [
   'src/index.ts',
   'src/startup.ts',
   'src/define.ts',
+  'src/compose-cache.ts',
+  'src/compose-warming.ts',
   'workers/warm-worker.ts',
   'src/cli/context.ts',
   'src/cli/program.ts',
@@ -79,7 +87,7 @@ export function objection(file: string, { target, isType }: Import): string | nu
   if (file === 'src/index.ts' && target === 'src/server/index.ts') return null
   if (target === 'src/compose.ts') return COMPOSERS.includes(file) ? null : not('only entry points compose')
   if (file.startsWith('src/recipes/')) {
-    const isData = target === 'src/define.ts' || /^src\/(config|recipes)\//.test(target)
+    const isData = other === 'words' || target === 'src/define.ts' || /^src\/(config|recipes)\//.test(target)
     return isData ? null : not('a recipe is data, and uses the public names')
   }
   if (layer === 'faces' && NOT_FOR_FACES.test(target)) return not('faces leave that to the flow')

@@ -1,0 +1,248 @@
+import type { Clock } from '../clock.ts'
+import { PrewarmError } from '../errors.ts'
+import type { CarefulTier } from './careful-tier.ts'
+import { isDueEarly, LoadTimes } from './early-refresh.ts'
+import { decode } from './forms.ts'
+import type { LoadGate } from './gate.ts'
+import { type Item, missed } from './item.ts'
+import type { Got, LoadAll } from './loaders.ts'
+import type { MemoryLayer } from './memory.ts'
+import type { CacheLimits } from './options.ts'
+import type { Found, Lease } from './tier.ts'
+import type { CacheObserver, Tier } from './types.ts'
+import { type Loaded, writeLoaded } from './write-loaded.ts'
+
+export interface FetcherOptions {
+  tier: CarefulTier
+  memory: MemoryLayer
+  gate: LoadGate
+  clock: Clock
+  random: () => number
+  limits: CacheLimits
+  observer: CacheObserver
+  /** Aborts when the cache is closed. */
+  closing: AbortSignal
+}
+
+interface LoadOptions {
+  /** Over what is there. */
+  replace: boolean
+}
+
+/** First and longest pause of a reader that waits for another process's load, ms. */
+const FIRST_PAUSE_MS = 4
+const MAX_PAUSE_MS = 40
+
+/** Finds what is not in memory: asks Redis, waits for others' loads, loads. Settles every item that it is given. */
+export class Fetcher {
+  readonly #options: FetcherOptions
+  readonly #times = new LoadTimes()
+  readonly #waking = new Map<string, Set<() => void>>()
+  readonly #background = new Set<Promise<void>>()
+  readonly #refreshing = new Set<string>()
+
+  constructor(options: FetcherOptions) {
+    this.#options = options
+  }
+
+  /** Settles each item; `loadAll` null: nothing is loaded, what is not there is a miss. */
+  async fetch(items: readonly Item[], loadAll: LoadAll | null, again: (item: Item) => void): Promise<void> {
+    try {
+      const { tier } = this.#options
+      const wantsLease = loadAll !== null
+      const found = await Promise.all(items.map(({ key, form }) => tier.read({ key, form: form.type, wantsLease })))
+      const ours: { item: Item; lease: Lease | null }[] = []
+      const waiting: Promise<void>[] = []
+      for (const [index, item] of items.entries()) {
+        const one = found[index] as Found | null
+        if (this.#serve(item, one, again)) continue
+        if (loadAll === null) item.settle({ result: missed(), expiresAtMs: 0 })
+        else if (one?.state === 'waiting') waiting.push(this.#wait(item, loadAll, again))
+        else if (one?.state === 'held') waiting.push(this.reload(item, loadAll))
+        else ours.push({ item, lease: one?.state === 'leased' ? one.lease : null })
+      }
+      if (ours.length > 0) waiting.push(this.load(ours, loadAll as LoadAll, { replace: false }))
+      await Promise.all(waiting)
+    } catch (error) {
+      for (const item of items) item.fail(error)
+    }
+  }
+
+  /** Loads items and writes them under the lease that each has; without one nothing is written. */
+  async load(
+    ours: readonly { item: Item; lease: Lease | null }[],
+    loadAll: LoadAll,
+    { replace }: LoadOptions,
+  ): Promise<void> {
+    const { tier, gate, clock } = this.#options
+    const items = ours.map(({ item }) => item)
+    const keyspace = items[0]?.form.keyspace ?? null
+    // Before the load: what is invalidated from here on must not be served.
+    const tags = [...new Set(items.flatMap((item) => item.tags))]
+    const versions = tags.length === 0 ? [] : await tier.tagVersions(tags)
+    let got: Map<string, Got>
+    try {
+      const startNs = clock.nowNs()
+      got = await gate.run(() => this.#bounded(items, loadAll))
+      this.#times.add(keyspace, (clock.nowNs() - startNs) / 1e6)
+    } catch (error) {
+      this.#failed(ours, keyspace, 'origin')
+      for (const { item } of ours) item.fail(error)
+      return
+    }
+    const loaded: Loaded[] = []
+    for (const { item, lease } of ours) {
+      const one = got.get(item.key) ?? { value: undefined }
+      if ('error' in one) {
+        this.#failed([{ item, lease }], item.form.keyspace, 'origin')
+        item.fail(one.error)
+      } else loaded.push({ item, lease: versions === null ? null : lease, got: one })
+    }
+    const versionOf = new Map(tags.map((tag, index) => [tag, versions?.[index] ?? '']))
+    await writeLoaded(loaded, versionOf, replace, this.#options)
+  }
+
+  /** Loads in any case, over what is there. */
+  async reload(item: Item, loadAll: LoadAll): Promise<void> {
+    const { tier } = this.#options
+    const lease = (await tier.lease(item.key)) ?? (await tier.ticket())
+    await this.load([{ item, lease }], loadAll, { replace: true })
+  }
+
+  /** Refreshes in the background what is there and due; one reader of all processes does. */
+  refresh(item: Item, loadAll: LoadAll): void {
+    const { key } = item
+    if (this.#refreshing.has(key)) {
+      this.#options.memory.done(item.asked)
+      return
+    }
+    this.#refreshing.add(key)
+    const work = (async () => {
+      const lease = await this.#options.tier.lease(key)
+      if (lease !== null) await this.load([{ item, lease }], loadAll, { replace: true })
+    })()
+    const ended = work
+      .catch(() => {})
+      .finally(() => {
+        this.#options.memory.done(item.asked)
+        this.#refreshing.delete(key)
+        this.#background.delete(ended)
+      })
+    this.#background.add(ended)
+  }
+
+  /** Whether something fresh for so long is refreshed already. */
+  isDue(leftMs: number, keyspace: string | null): boolean {
+    return isDueEarly(leftMs, this.#times.of(keyspace), this.#options.limits.beta, this.#options.random())
+  }
+
+  /** Whoever waits for these keys looks again. */
+  wake(keys: readonly string[] | null): void {
+    const all = keys === null ? [...this.#waking.values()] : keys.flatMap((key) => this.#waking.get(key) ?? [])
+    for (const wakers of all) for (const wake of wakers) wake()
+  }
+
+  /** Resolves when nothing runs in the background any more. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#background)
+  }
+
+  /** Settles an item with what Redis holds; false if it holds nothing, or nothing that can be read. */
+  #serve(item: Item, found: Found | null, again: (item: Item) => void): boolean {
+    const { memory, clock, observer } = this.#options
+    if (found?.state !== 'held' && found?.state !== 'absent') return false
+    const { keyspace } = item.form
+    const nowMs = clock.nowMs()
+    if (found.state === 'absent') {
+      const result = { value: undefined, tier: 'redis', status: 'hit', filledBy: 'read', ttlMs: found.leftMs } as const
+      const freshUntilMs = nowMs + found.leftMs
+      memory.keep(item.asked, { ...result, freshUntilMs, expiresAtMs: 0, keyspace, tags: [] }, 0)
+      item.settle({ result, expiresAtMs: 0 })
+      return true
+    }
+    const { leftMs, expiresAtMs, filledBy } = found
+    try {
+      const { value, tags, bytes } = decode(item.form, found.value)
+      const freshMs = leftMs - item.graceMs
+      const status = freshMs > 0 ? 'hit' : 'stale'
+      const kept = { value, freshUntilMs: nowMs + freshMs, expiresAtMs, filledBy, keyspace, tags }
+      memory.keep(item.asked, kept, bytes)
+      item.settle({ result: { value, tier: 'redis', status, filledBy, ttlMs: freshMs }, expiresAtMs })
+      if (status === 'stale' || this.isDue(freshMs, keyspace)) again(item)
+      return true
+    } catch {
+      observer.error({ keyspace, tier: 'redis' })
+      return false
+    }
+  }
+
+  /** Looks again until the value has landed, its loader has given up, or the wait has been long enough. */
+  async #wait(item: Item, loadAll: LoadAll, again: (item: Item) => void): Promise<void> {
+    const { tier, clock, limits, closing } = this.#options
+    const { key, form } = item
+    const untilMs = clock.nowMs() + limits.waitMs
+    for (let pauseMs = FIRST_PAUSE_MS; clock.nowMs() < untilMs; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)) {
+      await this.#pause(key, Math.min(pauseMs, untilMs - clock.nowMs()))
+      if (closing.aborted) throw closed()
+      const found = await tier.read({ key, form: form.type, wantsLease: true })
+      if (this.#serve(item, found, again)) return
+      if (found?.state === 'waiting') continue
+      return this.load([{ item, lease: found?.state === 'leased' ? found.lease : null }], loadAll, { replace: false })
+    }
+    await this.load([{ item, lease: await tier.ticket() }], loadAll, { replace: false })
+  }
+
+  async #pause(key: string, ms: number): Promise<void> {
+    const woken = new AbortController()
+    const wake = () => woken.abort()
+    const wakers = this.#waking.get(key) ?? new Set()
+    this.#waking.set(key, wakers.add(wake))
+    await this.#options.clock.sleep(ms, AbortSignal.any([woken.signal, this.#options.closing]))
+    wakers.delete(wake)
+    if (wakers.size === 0 && this.#waking.get(key) === wakers) this.#waking.delete(key)
+  }
+
+  /** One load, for as long as it may take. */
+  #bounded(items: readonly Item[], loadAll: LoadAll): Promise<Map<string, Got>> {
+    const { clock, limits, closing } = this.#options
+    const timeoutMs = loadAll.timeoutMs ?? limits.loadTimeoutMs
+    const abort = new AbortController()
+    return new Promise((resolve, reject) => {
+      const stop = (error: PrewarmError) => {
+        abort.abort(error)
+        finish()
+        reject(error)
+      }
+      const what = `loading '${items[0]?.key}'${items.length > 1 ? ` and ${items.length - 1} more` : ''}`
+      const takeBack = clock.after(timeoutMs, () =>
+        stop(new PrewarmError('ORIGIN_TIMEOUT', `${what} took longer than ${timeoutMs} ms`)),
+      )
+      const onClose = () => stop(closed())
+      const finish = () => {
+        takeBack()
+        closing.removeEventListener('abort', onClose)
+      }
+      if (closing.aborted) return onClose()
+      closing.addEventListener('abort', onClose, { once: true })
+      // A function that throws at once is like one that rejects.
+      void Promise.resolve()
+        .then(() =>
+          loadAll(
+            items.map(({ key }) => key),
+            abort.signal,
+          ),
+        )
+        .then(resolve, reject)
+        .finally(finish)
+    })
+  }
+
+  #failed(ours: readonly { item: Item; lease: Lease | null }[], keyspace: string | null, tier: Tier): void {
+    this.#options.observer.error({ keyspace, tier })
+    for (const { item, lease } of ours) if (lease !== null) void this.#options.tier.release([item.key], lease)
+  }
+}
+
+export function closed(): PrewarmError {
+  return new PrewarmError('STOPPED', 'The cache was closed: create another')
+}

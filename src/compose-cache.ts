@@ -1,0 +1,131 @@
+import { getLogger } from '@logtape/logtape'
+import { tellAll } from './cache/observers.ts'
+import { type CacheLimits, type CacheSettings, settleCache } from './cache/options.ts'
+import { RedisLink } from './cache/redis-link.ts'
+import { RedisTier } from './cache/redis-tier.ts'
+import { TieredCache } from './cache/tiered.ts'
+import type { CacheObserver } from './cache/types.ts'
+import { systemClock } from './clock.ts'
+import { settleConfig } from './compose.ts'
+import { buildOrigin, lazyClient } from './compose-worker.ts'
+import type { ConfigDefinition } from './config/define.ts'
+import type { Config } from './config/load.ts'
+import type { Task } from './config/task.ts'
+import { startEmbeddedRedis } from './embedded/redis.ts'
+import { tlsFiles } from './origin/postgres.ts'
+import type { Origin } from './origin/types.ts'
+import { currentRuntime } from './runtime/index.ts'
+import type { Runtime } from './runtime/types.ts'
+import type { Warmer } from './warmer.ts'
+
+export type Cache = TieredCache
+
+const log = getLogger(['prewarm', 'cache'])
+
+/** How a cache is built. Its keyspaces are those of `warmer`, or of `config` or `file`; without any it has none. */
+export interface CacheOptions extends CacheSettings {
+  /** Shares its configuration, its Redis and its origins; it is told of each read, and outlives the cache. */
+  warmer?: Warmer
+  /** A configuration built in this program. */
+  config?: ConfigDefinition
+  /** A configuration file. */
+  file?: string
+  /** `redis://` or `rediss://` URL. @default the warmer's, the configuration's, REDIS_URL, else an embedded server */
+  redis?: string
+  env?: Readonly<Record<string, string | undefined>>
+  /** Hear of each read, error and invalidation. */
+  observers?: readonly CacheObserver[]
+}
+
+/** What a cache needs of the warmer, or builds for itself. */
+interface Ground {
+  config: Config
+  redisUrl: string
+  originOf: (task: Task) => Origin
+}
+
+/**
+ * Builds the cache that an application reads through. It waits up to 1 s for Redis, and goes on without: a Redis that is away
+ * keeps no reader waiting, and is connected to as soon as it is back.
+ *
+ * @throws {PrewarmError} `USAGE`, `CONFIG_INVALID`, `CONFIG_NOT_FOUND`, `EMBEDDED_*`
+ */
+export async function createCache(options: CacheOptions = {}): Promise<TieredCache> {
+  const { warmer, config: _, file: __, redis, env, observers = [], ...settings } = options
+  const runtime = currentRuntime()
+  const clock = systemClock(runtime.nowNs)
+  const cleanUps: (() => Promise<void> | void)[] = []
+  const ground = warmer === undefined ? await ownGround(options, runtime, cleanUps) : warmerGround(warmer, redis)
+  const limits = settleCache(settings, ground.config.settings.defaultTtlMs)
+  const { redisTls } = ground.config.settings
+  const link = new RedisLink({
+    url: ground.redisUrl,
+    tls: redisTls === undefined ? undefined : tlsFiles(redisTls),
+    clock,
+    keyspaceEvents: limits.keyspaceEvents,
+    onNotice: (text) => log.warn('{text}', { text }),
+    listener: {
+      onChanged: (keys) => cache.onChanged(keys),
+      onDeleted: (keys) => cache.onDeleted(keys),
+    },
+  })
+  cleanUps.unshift(() => link.close())
+  const cache: TieredCache = new TieredCache({
+    tier: new RedisTier({ link, leaseMs: longestLoadMs(ground.config, limits) + LEASE_MARGIN_MS, random: Math.random }),
+    clock,
+    random: Math.random,
+    limits,
+    tasks: ground.config.tasks.values(),
+    originOf: ground.originOf,
+    observer: tellAll(observers, (error) => log.warn('an observer threw: {error}', { error })),
+    cleanUps,
+  })
+  // Readers that come at once need not go to the origin for a connection that is about to be there.
+  const hurry = new AbortController()
+  await Promise.race([link.ready().catch(() => {}), clock.sleep(CONNECT_MS, hurry.signal)])
+  hurry.abort()
+  return cache
+}
+
+/** Longest wait for the first connection. */
+const CONNECT_MS = 1000
+
+/** What a load's write may take, after the longest load. */
+const LEASE_MARGIN_MS = 1000
+
+function longestLoadMs({ tasks }: Config, { loadTimeoutMs }: CacheLimits): number {
+  return Math.max(loadTimeoutMs, ...[...tasks.values()].map(({ timeoutMs }) => timeoutMs))
+}
+
+function warmerGround(warmer: Warmer, redis: string | undefined): Ground {
+  return { config: warmer.config, redisUrl: redis ?? warmer.redisUrl, originOf: (task) => warmer.originOf(task) }
+}
+
+async function ownGround(
+  { config, file, redis, env }: CacheOptions,
+  runtime: Runtime,
+  cleanUps: (() => Promise<void> | void)[],
+): Promise<Ground> {
+  const definition = config ?? (file === undefined ? { tasks: {} } : undefined)
+  const settled = await settleConfig(
+    {
+      ...(definition === undefined ? {} : { config: definition, workers: 0 }),
+      ...(file === undefined ? {} : { file }),
+      ...(env === undefined ? {} : { env }),
+      redisUrl: redis,
+    },
+    runtime,
+  )
+  const clock = systemClock(runtime.nowNs)
+  const client = lazyClient(settled.settings.databaseUrl, settled.settings, 4)
+  cleanUps.push(() => client.close())
+  const redisUrl = settled.settings.redisUrl ?? (await embeddedRedis(cleanUps))
+  return { config: settled, redisUrl, originOf: (task) => buildOrigin(task, client.get, clock) }
+}
+
+async function embeddedRedis(cleanUps: (() => Promise<void> | void)[]): Promise<string> {
+  const server = await startEmbeddedRedis()
+  cleanUps.push(server.stop)
+  log.warn('no REDIS_URL: using an embedded Redis, which ends with this program')
+  return server.url
+}
