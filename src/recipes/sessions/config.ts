@@ -2,6 +2,14 @@ import { z } from 'zod'
 import { sql, type TaskDefinition } from '../../define.ts'
 import { tablesIn } from '../table.ts'
 import { TOKEN_PREFIX_LENGTH } from './lookup.ts'
+import { isUsable } from './session-query.ts'
+
+/** Sessions that are warmed where nothing else is said. */
+export const DEFAULT_SESSION_COUNT = 1000
+/** Sessions that are read from the database, and written, at once. */
+export const SESSION_BATCH_SIZE = 100
+/** How long ago a session may have been active last, to be warmed. */
+export const RECENT_WINDOW_HOURS = 24
 
 export interface SessionTaskOptions {
   /** Where `users` and `user_sessions` are. @default 'platform' */
@@ -29,7 +37,7 @@ const FIELDS = [
  *   to the TTL. A reader asks `isSession`, which compares the whole token and the time.
  */
 export function sessionTasks(options: SessionTaskOptions = {}): Record<'sessions', TaskDefinition> {
-  const { schema = 'platform', keyPrefix = '', limit = 1000 } = options
+  const { schema = 'platform', keyPrefix = '', limit = DEFAULT_SESSION_COUNT } = options
   const table = tablesIn(schema)
   return {
     sessions: sql({
@@ -40,7 +48,7 @@ export function sessionTasks(options: SessionTaskOptions = {}): Record<'sessions
       priority: 100,
       critical: true,
       tags: ['sessions'],
-      batchSize: 100,
+      batchSize: SESSION_BATCH_SIZE,
       params: z.object({ limit: z.number().int().min(1).max(1_000_000).default(limit) }),
       // No order key: one statement sees one moment, so a prefix can't be met in two pages that don't know of each other.
       query: `
@@ -51,8 +59,7 @@ export function sessionTasks(options: SessionTaskOptions = {}): Record<'sessions
             left(s.token, ${TOKEN_PREFIX_LENGTH}) as prefix
           from ${table('user_sessions')} s
           join ${table('users')} u on u.id = s.user_id
-          where s.last_activity_at > now() - interval '24 hours' and s.expires_at > now()
-            and u.deleted_at is null and (u.banned_until is null or u.banned_until <= now())
+          where s.last_activity_at > now() - interval '${RECENT_WINDOW_HOURS} hours' and ${isUsable}
           order by s.last_activity_at desc, s.id
           limit :limit
         ), shared as (

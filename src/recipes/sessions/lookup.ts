@@ -10,10 +10,21 @@ export const TOKEN_PREFIX_LENGTH = 16
  * @param keyPrefix as given to `sessionTasks`
  */
 export function sessionKey(token: string, keyPrefix = ''): string | null {
-  const characters = [...token] // as Postgres counts them
-  if (characters.length <= TOKEN_PREFIX_LENGTH) return null
-  const token_prefix = characters.slice(0, TOKEN_PREFIX_LENGTH).join('')
-  return keyTemplate(`${keyPrefix}session:{token_prefix}`).format({ token_prefix })
+  return sessionKeys(keyPrefix)(token)
+}
+
+/** {@linkcode sessionKey} for many tokens. */
+export function sessionKeys(keyPrefix = ''): (token: string) => string | null {
+  const template = keyTemplate(`${keyPrefix}session:{token_prefix}`)
+  return (token) => {
+    const token_prefix = tokenPrefix(token)
+    return token_prefix.length === token.length ? null : template.format({ token_prefix })
+  }
+}
+
+/** The first characters of a token, counted as Postgres does; a short one as it is. */
+export function tokenPrefix(token: string): string {
+  return [...token.slice(0, 2 * TOKEN_PREFIX_LENGTH)].slice(0, TOKEN_PREFIX_LENGTH).join('')
 }
 
 /** True if `stored`, the hash found under the key of `token`, is that very token's session and has not expired. */
@@ -21,8 +32,12 @@ export function isSession(stored: Readonly<Record<string, string>>, token: strin
   if (stored.token === undefined || stored.expiresAt === undefined) return false
   // Equal time for any token, so that nobody can guess it character by character.
   if (!timingSafeEqual(digest(stored.token), digest(token))) return false
-  if (stored.expiresAt === 'infinity') return true
-  return Date.parse(isoTime(stored.expiresAt)) > nowMs
+  return timeMs(stored.expiresAt) > nowMs
+}
+
+/** A time in Postgres' text form, or in ISO 8601, in ms since 1970; NaN if it is neither. */
+export function timeMs(text: string): number {
+  return text === 'infinity' ? Number.POSITIVE_INFINITY : Date.parse(isoTime(text))
 }
 
 function digest(text: string): Uint8Array {

@@ -1,19 +1,10 @@
+import { accountsTable } from '../accounts.ts'
 import { tablesIn } from '../table.ts'
 
 /** What the recipe reads: users and their sessions. The schema must exist. @default 'platform' */
 export function sessionSchema(schema = 'platform'): string {
   const table = tablesIn(schema)
-  return `
-create table ${table('users')} (
-  id uuid primary key default gen_random_uuid(),
-  email text not null,
-  first_name text,
-  last_name text,
-  username text,
-  deleted_at timestamptz,
-  banned_until timestamptz
-);
-
+  return `${accountsTable(table)}
 create table ${table('user_sessions')} (
   id uuid primary key default gen_random_uuid(),
   user_id uuid not null references ${table('users')},

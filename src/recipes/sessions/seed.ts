@@ -1,4 +1,5 @@
 import type { Sql } from 'postgres'
+import { accountId, seedAccounts } from '../accounts.ts'
 import { noise, pick, tablesIn, wholeNumber } from '../table.ts'
 
 export interface SessionSeedOptions {
@@ -29,23 +30,13 @@ export async function seedSessions(sql: Sql, options: SessionSeedOptions = {}): 
   wholeNumber('users', users, 1, 1_000_000)
   wholeNumber('sessionsPerUser', sessionsPerUser, 1, 100)
   const table = tablesIn(schema)
-  const ofUser = (salt: string) => noise(seed, salt, 'u')
   const ofSession = (salt: string) => noise(seed, salt, 'u', 's')
-  const userId = `md5('user:${Math.trunc(seed)}:' || u)::uuid`
-  await sql.unsafe(`
-    insert into ${table('users')} (id, email, first_name, last_name, username, deleted_at, banned_until)
-    select ${userId}, 'user' || u || '@example.com',
-      case when ${ofUser('first')} < 0.95 then 'First' || u end, case when ${ofUser('last')} < 0.95 then 'Last' || u end,
-      case when ${ofUser('name')} < 0.9 then 'user' || u end,
-      case when ${ofUser('deleted')} < 0.04 then now() - interval '3 days' end,
-      case when ${ofUser('banned')} < 0.04 then now() + interval '7 days'
-        when ${ofUser('banned')} < 0.08 then now() - interval '7 days' end
-    from generate_series(1, ${users}) u`)
+  await seedAccounts(sql, { users, seed, table })
   // No time lies so near to a limit (a day idle, expired) that a slow test would see it pass.
   await sql.unsafe(`
     insert into ${table('user_sessions')}
       (id, user_id, token, expires_at, last_activity_at, ip_address, user_agent, created_at)
-    select md5('session:${Math.trunc(seed)}:' || u || ':' || s)::uuid, ${userId},
+    select md5('session:${Math.trunc(seed)}:' || u || ':' || s)::uuid, ${accountId(seed)},
       encode(sha256(convert_to('token:${Math.trunc(seed)}:' || u || ':' || s, 'UTF8')), 'hex'),
       case when ${ofSession('expired')} < 0.1 then now() - ${ofSession('until')} * interval '10 hours' - interval '1 minute'
         else now() + interval '1 day' + ${ofSession('until')} * interval '30 days' end,
