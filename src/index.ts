@@ -1,7 +1,25 @@
 // Public names, in the order of a key's route.
 
+export type {
+  CacheFacade,
+  CacheObserver,
+  CacheResult,
+  EntryOptions,
+  FilledBy,
+  GetOptions,
+  Load,
+  LoadMissing,
+  ReadTold,
+  SetOptions,
+  SetOutcome,
+  Tier,
+  WrapOptions,
+} from './cache/types.ts'
 export type { WarmerOptions } from './compose.ts'
 export { createWarmer } from './compose.ts'
+export type { Cache, CacheOptions } from './compose-cache.ts'
+export { createCache } from './compose-cache.ts'
+export { BunCacheWarmer, performance } from './compose-warming.ts'
 export type {
   ControlDefinition,
   JwtDefinition,
@@ -57,3 +75,7 @@ export type {
   TaskResult,
 } from './types.ts'
 export { Warmer } from './warmer.ts'
+export type { CacheWarmer, WarmCacheOptions, WarmingMetrics } from './warming/cache-warmer.ts'
+export { createCacheWarmer } from './warming/cache-warmer.ts'
+export type { MeasureSummary } from './warming/measure.ts'
+export type { BunCacheWarmerOptions, WarmTask, WarmTaskResult } from './warming/task-options.ts'
