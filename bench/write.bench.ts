@@ -1,10 +1,11 @@
-/** One batch of 1000 into Redis: what does the script cost beside plain pipelines, and what does each mode cost, and what a fence? */
+/** One batch of 1000 into Redis: what does the script cost beside plain pipelines, and what each mode, a fence, the look at changes? */
 import { Redis } from 'ioredis'
 import { measure } from 'mitata'
 import { systemClock } from '../src/clock.ts'
 import type { Fence } from '../src/coordination/types.ts'
+import { CHANGES_KEY, FILLED_KEY, KEPT_CHANGES } from '../src/store/changes.ts'
 import { RedisStore } from '../src/store/redis.ts'
-import type { Entry } from '../src/store/types.ts'
+import type { Entry, WriteOptions } from '../src/store/types.ts'
 import type { WriteMode } from '../src/types.ts'
 import { check, setting } from './support/check.ts'
 import { makeProfiles, PROFILE_TTL_MS, profileKey } from './support/profiles.ts'
@@ -31,15 +32,35 @@ const signal = new AbortController().signal
 /** The newest number: nothing is refused. */
 const FENCE: Fence = { key: 'cache:warmup:fence:bench', token: 1 }
 
+/** The ticket that guarded writes bear: of the moment after all changes. */
+let ticket = '0'
+interface Guards {
+  fence?: Fence
+  /** Refuses what was changed after the ticket; else nobody looks. */
+  isGuarded?: boolean
+}
+
 const write =
-  (entries: Entry[], mode: WriteMode, versionField: string | null = null, expected = 'written', fence?: Fence) =>
+  (entries: Entry[], mode: WriteMode, versionField: string | null, { fence, isGuarded = true }: Guards = {}) =>
   async () => {
-    const { outcomes } = await store.write(entries, { mode, versionField, timeoutMs: 5000, signal, fence })
+    const options: WriteOptions = { mode, versionField, timeoutMs: 5000, signal, fence }
+    const { outcomes } = await store.write(entries, isGuarded ? { ...options, ticket } : options)
+    const expected = mode === 'add' ? 'skipped_present' : 'written'
     check(
       outcomes.every((outcome) => outcome === expected),
       `${mode}: outcomes are ${new Set(outcomes)}`,
     )
   }
+
+/** As many changes, and fills by readers, as Redis remembers: of other keys, and before the ticket. */
+async function makeChanges(): Promise<void> {
+  for (let at = 0; at < KEPT_CHANGES - 500; at += 500)
+    await store.unlink(Array.from({ length: 500 }, (_, index) => `changed:${at + index}`))
+  const fills = Array.from({ length: 20_000 }, (_, index) => ['1', `filled:${index}`])
+  await bare.zadd(FILLED_KEY, ...fills.flat())
+  check((await bare.zcard(CHANGES_KEY)) > KEPT_CHANGES - 1000, 'the changes are not there')
+  ticket = await store.begin()
+}
 
 const pipeline = (entries: Entry[], isMulti: boolean) => async () => {
   const pipe = bare.pipeline()
@@ -57,34 +78,40 @@ const pipeline = (entries: Entry[], isMulti: boolean) => async () => {
 }
 
 /** Redis is left as the variant before left it, with all keys there, unless `cold`. */
-const variants: { name: string; run: () => Promise<void>; cold?: boolean; type: 'string' | 'hash' }[] = [
+interface Variant {
+  name: string
+  run: () => Promise<void>
+  type: 'string' | 'hash'
+  cold?: boolean
+  /** Redis knows as many changes as it may. */
+  changes?: boolean
+}
+const both = (type: Variant['type'], entries: Entry[], rest: Variant[]): Variant[] => [
+  {
+    name: `${type}: prewarm, overwrite, unguarded`,
+    type,
+    run: write(entries, 'overwrite', null, { isGuarded: false }),
+  },
+  { name: `${type}: prewarm, overwrite (nothing was changed)`, type, run: write(entries, 'overwrite', null) },
+  { name: `${type}: prewarm, overwrite (50,000 changes)`, type, changes: true, run: write(entries, 'overwrite', null) },
+  { name: `${type}: prewarm, overwrite under a lock`, type, run: write(entries, 'overwrite', null, { fence: FENCE }) },
+  ...rest,
+  { name: `${type}: prewarm, add (all there)`, type, run: write(entries, 'add', null) },
+]
+const variants: Variant[] = [
   { name: 'string: SET PX, a pipeline', type: 'string', run: pipeline(strings, false) },
-  { name: 'string: prewarm, overwrite (plain SET)', type: 'string', run: write(strings, 'overwrite') },
-  {
-    name: 'string: prewarm, overwrite under a lock (script)',
-    type: 'string',
-    run: write(strings, 'overwrite', null, 'written', FENCE),
-  },
-  { name: 'string: prewarm, newer (script) (version beside)', type: 'string', run: write(strings, 'newer') },
-  {
-    name: 'string: prewarm, add (SET NX) (all there)',
-    type: 'string',
-    run: write(strings, 'add', null, 'skipped_present'),
-  },
+  ...both('string', strings, [
+    { name: 'string: prewarm, newer (version beside)', type: 'string', run: write(strings, 'newer', null) },
+  ]),
   { name: 'hash: DEL HSET PEXPIRE, a pipeline, not atomic', type: 'hash', run: pipeline(hashes, false) },
   { name: 'hash: MULTI DEL HSET PEXPIRE EXEC, a pipeline', type: 'hash', run: pipeline(hashes, true) },
-  { name: 'hash: prewarm (script), overwrite (all there)', type: 'hash', run: write(hashes, 'overwrite') },
-  {
-    name: 'hash: prewarm (script), overwrite under a lock',
-    type: 'hash',
-    run: write(hashes, 'overwrite', null, 'written', FENCE),
-  },
-  { name: 'hash: prewarm (script), overwrite (none there)', type: 'hash', cold: true, run: write(hashes, 'overwrite') },
-  { name: 'hash: prewarm (script), newer (version in a field)', type: 'hash', run: write(hashes, 'newer', 'version') },
-  { name: 'hash: prewarm (script), add (all there)', type: 'hash', run: write(hashes, 'add', null, 'skipped_present') },
+  ...both('hash', hashes, [
+    { name: 'hash: prewarm, overwrite (none there)', type: 'hash', cold: true, run: write(hashes, 'overwrite', null) },
+    { name: 'hash: prewarm, newer (version in a field)', type: 'hash', run: write(hashes, 'newer', 'version') },
+  ]),
 ]
 
-async function expectBatch({ name, type }: (typeof variants)[number]) {
+async function expectBatch({ name, type }: Variant) {
   for (let id = 0; id < COUNT; id += 50) {
     const key = profileKey(id)
     const stored =
@@ -96,19 +123,29 @@ async function expectBatch({ name, type }: (typeof variants)[number]) {
   }
 }
 
-/** CPU time of this process for one run, ns: the client's share. */
-async function cpuOf(run: () => Promise<void>): Promise<number> {
+/** CPU time that Redis has taken so far, ns. */
+async function cpuOfRedis(): Promise<number> {
+  const info = await bare.info('cpu')
+  const seconds = (name: string) => Number(new RegExp(`^${name}:([\\d.]+)`, 'm').exec(info)?.[1])
+  return (seconds('used_cpu_user') + seconds('used_cpu_sys')) * 1e9
+}
+
+/** CPU time for one run, ns: of this process, the client's share, and of Redis, which others wait for as well. */
+async function cpuOf(run: () => Promise<void>): Promise<{ client: number; server: number }> {
+  const serverBefore = await cpuOfRedis()
   const before = process.cpuUsage()
   for (let times = 0; times < 20; times++) await run()
   const { user, system } = process.cpuUsage(before)
-  return ((user + system) * 1000) / 20
+  return { client: ((user + system) * 1000) / 20, server: ((await cpuOfRedis()) - serverBefore) / 20 }
 }
 
 const rounds = setting('BENCH_ROUNDS', 5)
-const results = variants.map(() => ({ wall: [] as number[], cpu: [] as number[] }))
+const results = variants.map(() => ({ wall: [] as number[], client: [] as number[], server: [] as number[] }))
 for (let round = 0; round < rounds; round++) {
   for (const [index, variant] of variants.entries()) {
     await redis.empty()
+    ticket = '0'
+    if (variant.changes) await makeChanges()
     await variants.find(({ type }) => type === variant.type)?.run()
     const run = async () => {
       if (variant.cold) await redis.empty()
@@ -116,21 +153,24 @@ for (let round = 0; round < rounds; round++) {
     }
     const { p50 } = await measure(run, { min_samples: 20, min_cpu_time: 100e6 })
     results[index]?.wall.push(p50)
-    results[index]?.cpu.push(await cpuOf(run))
+    const { client, server } = await cpuOf(run)
+    results[index]?.client.push(client)
+    results[index]?.server.push(server)
     await expectBatch(variant)
   }
 }
 
 console.log(`one batch of ${COUNT}; median of ${rounds} rounds, taken in turns\n`)
-console.log(`${''.padEnd(48)} wall, beside the first    CPU here, beside the first`)
+console.log(`${''.padEnd(48)} wall, beside the first    CPU here                  CPU of Redis              keys/s`)
 for (const [index, { name, type }] of variants.entries()) {
   const first = results[variants.findIndex((variant) => variant.type === type)]
-  const column = (what: 'wall' | 'cpu') => {
+  const column = (what: 'wall' | 'client' | 'server') => {
     const ns = results[index]?.[what] ?? []
     const share = median(ns.map((value, round) => value / (first?.[what][round] as number)))
     return `${(median(ns) / 1e6).toFixed(2).padStart(7)} ms ${share.toFixed(2)}x`.padEnd(26)
   }
-  console.log(`${name.padEnd(48)} ${column('wall')}${column('cpu')}`)
+  const perSecond = Math.round(COUNT / (median(results[index]?.wall ?? []) / 1e9) / 1000)
+  console.log(`${name.padEnd(48)} ${column('wall')}${column('client')}${column('server')}${perSecond}k`)
 }
 
 bare.disconnect()

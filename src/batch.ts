@@ -56,28 +56,41 @@ export interface BatchEdges {
 const SAMPLE = 4
 
 /**
- * Reads one batch, encodes it, writes it in one pipeline. Runs in a worker or inline; the only place where values live.
+ * Reads one batch, encodes it, writes it in one pipeline. Runs in a worker or inline; the only place where values live. Before
+ * it reads it takes a ticket, so that what is changed meanwhile is not written; without one nothing is read.
  *
- * @throws {PrewarmError} `ORIGIN_*` if the whole read failed, `JOB_CANCELLED` if `signal` aborted before the write
+ * @throws {PrewarmError} `ORIGIN_*` if the whole read failed, `STORE_*` if there was no ticket for a range or a stream (keys by
+ *   name have failed then), `JOB_CANCELLED` if `signal` aborted before the write
  */
 export async function runBatch(task: Task, work: Work, options: BatchOptions, edges: BatchEdges): Promise<BatchReport> {
   const { origin, clock } = edges
   const report = emptyReport()
+  const takeTicket = () => begin(task, options, edges)
+  let ticket: string | undefined
+  try {
+    // A stream takes its own, once for all pages.
+    if (work.kind !== 'page') ticket = await takeTicket()
+  } catch (error) {
+    const failure = toFailure(error)
+    if (work.kind !== 'keys' || failure.code === 'JOB_CANCELLED') throw error
+    for (const key of work.keys) count(report, options, 'failed', key, { ...failure, key })
+    return report
+  }
   let startNs = clock.nowNs()
   const onBegin = () => {
     startNs = clock.nowNs()
   }
-  const read = await origin.read(work, { ...options, onBegin })
+  const read = await origin.read(work, { ...options, onBegin, takeTicket })
   report.done = read.done
   report.originRequests = read.requests
-  const entries = encode(task, read, report, options)
+  const entries = encode(task, read, report, options, clock.nowMs())
   const readEndNs = clock.nowNs()
   report.readNs = Math.max(0, readEndNs - startNs - (read.pausedMs ?? 0) * 1e6)
 
   if (options.signal.aborted) throw new PrewarmError('JOB_CANCELLED', cancelled(task).message)
   if (entries.length > 0) {
     options.onWriting?.(entries.length)
-    await write(task, work, entries, options, edges, report)
+    await write(task, work, entries, { ...options, ticket: read.ticket ?? ticket }, edges, report)
   }
   report.writeNs = clock.nowNs() - readEndNs
   return report
@@ -98,7 +111,7 @@ export function emptyReport(): BatchReport {
   }
 }
 
-function encode(task: Task, read: ReadResult, report: BatchReport, options: BatchOptions): Entry[] {
+function encode(task: Task, read: ReadResult, report: BatchReport, options: BatchOptions, nowMs: number): Entry[] {
   for (const { key, failure, retryable, retryAfterMs } of read.failures) {
     if (retryAfterMs !== undefined) report.retryAfterMs = Math.max(report.retryAfterMs ?? 0, retryAfterMs)
     if (retryable && key !== null) giveBack(report, key, failure)
@@ -108,8 +121,8 @@ function encode(task: Task, read: ReadResult, report: BatchReport, options: Batc
   const entries: Entry[] = []
   for (const { key, value, version } of read.records) {
     try {
-      const encoded = codec.encode(value)
-      entries.push({ key, ttlMs: jitteredTtlMs(key, options.ttlMs, task.ttlJitter), encoded, version })
+      const ttlMs = jitteredTtlMs(key, options.ttlMs, task.ttlJitter)
+      entries.push({ key, ttlMs, encoded: codec.encode(value, { key, ttlMs, nowMs }), version })
     } catch (error) {
       count(report, options, 'failed', key, { ...toFailure(error, 'VALUE_INVALID'), key })
     }
@@ -117,12 +130,25 @@ function encode(task: Task, read: ReadResult, report: BatchReport, options: Batc
   return entries
 }
 
+async function begin(
+  task: Task,
+  { storeTimeoutMs: timeoutMs, signal }: BatchOptions,
+  { store }: BatchEdges,
+): Promise<string> {
+  const isCancelled = () => new PrewarmError('JOB_CANCELLED', cancelled(task).message)
+  const ticket = await store.begin({ timeoutMs, signal }).catch((error) => {
+    throw signal.aborted ? isCancelled() : error
+  })
+  if (signal.aborted) throw isCancelled()
+  return ticket
+}
+
 /** Writes; what surely was not written, and may be, is tried again while the value is fresh. */
 async function write(
   task: Task,
   work: Work,
   entries: Entry[],
-  options: BatchOptions,
+  options: BatchOptions & { ticket: string | undefined },
   { store, clock, random }: BatchEdges,
   report: BatchReport,
 ): Promise<void> {
@@ -135,6 +161,7 @@ async function write(
       versionField: versionField(task),
       timeoutMs,
       signal: options.signal,
+      ticket: options.ticket,
       ...(options.fence === undefined ? {} : { fence: options.fence }),
     })
     const isCancelled = options.signal.aborted

@@ -1,4 +1,3 @@
-import type { BatchReport } from './batch.ts'
 import type { Clock } from './clock.ts'
 import type { Failure } from './errors.ts'
 import type { Lane } from './job/lane.ts'
@@ -271,12 +270,12 @@ export class Dispatcher {
 
   /** A store that stays away would cost every batch its whole deadline: after enough of them the work is given up. */
   #watchStore(end: BatchEnd): void {
-    if (end.status !== 'done') return
-    const isAway = isStoreAway(end.report)
-    this.#storeAway = isAway ? this.#storeAway + 1 : 0
-    if (this.#storeAway < this.#options.maxStoreAway) return
+    const away = storeAway(end)
+    if (away === undefined) return
+    this.#storeAway = away === null ? 0 : this.#storeAway + 1
+    if (away === null || this.#storeAway < this.#options.maxStoreAway) return
     this.#storeAway = 0
-    for (const lane of [...this.#entries.keys()]) this.stop(lane, end.report.firstError as Failure)
+    for (const lane of [...this.#entries.keys()]) this.stop(lane, away)
   }
 
   #closeHeldStream(lane: Lane): void {
@@ -292,6 +291,10 @@ export class Dispatcher {
   }
 }
 
-function isStoreAway({ keys, firstError }: BatchReport): boolean {
-  return firstError?.code === 'STORE_UNREACHABLE' && keys.failed > 0 && keys.failed === keys.planned
+/** Why the store could not be reached; null: it could; undefined: that batch does not tell. */
+function storeAway(end: BatchEnd): Failure | null | undefined {
+  if (end.status === 'lost') return undefined
+  if (end.status === 'failed') return end.failure.code === 'STORE_UNREACHABLE' ? end.failure : undefined
+  const { keys, firstError } = end.report
+  return firstError?.code === 'STORE_UNREACHABLE' && keys.failed > 0 && keys.failed === keys.planned ? firstError : null
 }

@@ -1,7 +1,8 @@
 import { describe, it } from 'node:test'
-import { assert, assertEquals } from '@std/assert'
+import { assert, assertEquals, assertRejects } from '@std/assert'
 import { type BatchOptions, type BatchReport, runBatch } from '../src/batch.ts'
 import type { Task } from '../src/config/task.ts'
+import { PrewarmError } from '../src/errors.ts'
 import { SqlOrigin } from '../src/origin/sql-read.ts'
 import type { Work } from '../src/origin/types.ts'
 import { FakeClock } from './fakes/clock.ts'
@@ -130,6 +131,43 @@ describe('runBatch, writes', () => {
     )
     assertEquals([counts(report), report.originRequests], [[2, 2, 0, 0], 1])
     assertEquals(await store.read(['k:1']), [{ type: 'hash', fields: { id: '1', n: 'c' } }])
+  })
+
+  it('runBatch writes every page of a stream under the ticket that was taken before the stream was opened', async () => {
+    const { store, run } = table()
+    const client = new FakeSqlClient()
+    client.answer = () => ({ columns: ['id', 'n'], rows: [1, 2, 3, 4, 5].map((id) => [String(id), 'old']) })
+    const task = sqlTask()
+    const origin = new SqlOrigin(task, client)
+    const page = (stream: string): Work => ({ kind: 'page', stream, rows: 2, limit: null })
+    await run(task, page('s'), {}, origin)
+    // Each is read by a page that is asked for only now, from a cursor that is older.
+    await store.unlink(['k:3', 'k:5'])
+    const reports = [await run(task, page('s'), {}, origin), await run(task, page('s'), {}, origin)]
+    assertEquals(
+      reports.map(({ keys }) => [keys.written, keys.skippedNewer]),
+      [
+        [1, 1],
+        [0, 1],
+      ],
+    )
+    assertEquals(store.keys, ['k:1', 'k:2', 'k:4'])
+    assertEquals(new Set(store.writes.map(({ options }) => options.ticket)), new Set(['0']))
+    // A stream that begins anew reads anew.
+    await run(task, { kind: 'page', stream: 't', rows: 9, limit: null }, {}, origin)
+    assertEquals(store.keys.length, 5)
+  })
+
+  it('runBatch does not open a stream without a ticket', async () => {
+    const { store, run } = table()
+    store.onBegin = () => {
+      throw new PrewarmError('STORE_UNREACHABLE', 'no Redis')
+    }
+    const client = new FakeSqlClient()
+    const task = sqlTask()
+    const page: Work = { kind: 'page', stream: 's', rows: 2, limit: null }
+    const error = await assertRejects(() => run(task, page, {}, new SqlOrigin(task, client)), PrewarmError)
+    assertEquals([error.code, client.queries, client.openCursors], ['STORE_UNREACHABLE', [], 0])
   })
 
   it('runBatch never writes its value again over another that was found in its place', async () => {

@@ -46,7 +46,7 @@ const fault = (outcome: Fault['outcome'], retryable: boolean): Fault => ({ outco
 describe('runBatch', () => {
   it('runBatch reads, encodes and writes all keys in one call of the store, each with its own TTL', async () => {
     const table = new Table()
-    const report = await table.run(loadTask({ ttl: 10_000, value: 'json' }), 20)
+    const report = await table.run(loadTask({ ttl: 100_000, value: 'json' }), 20)
     assertEquals(counts(report), [20, 20, 0, 0])
     assertEquals(
       table.store.writes.map((write) => write.keys),
@@ -54,7 +54,7 @@ describe('runBatch', () => {
     )
     assertEquals(await table.store.read(['k:7']), [{ type: 'string', value: '"value of k:7"' }])
     const ttls = await table.store.ttlsMs(keys(20))
-    assert(ttls.every((ttl) => ttl > 9000 - 1 && ttl <= 10_000) && new Set(ttls).size > 10, `${ttls}`)
+    assert(ttls.every((ttl) => ttl > 90_000 - 101 && ttl <= 100_000) && new Set(ttls).size > 10, `${ttls}`)
     assertEquals([report.originRequests, report.retryKeys, report.firstError, report.done], [1, [], null, true])
   })
 
@@ -147,6 +147,62 @@ describe('runBatch', () => {
     table.store.onWrite = () => table.clock.sleep(3)
     const { readNs, writeNs } = await table.run(loadTask(), 1)
     assertEquals([readNs, writeNs], [20e6, 3e6])
+  })
+
+  it('runBatch takes its ticket before it reads, and leaves out what was deleted meanwhile', async () => {
+    const table = new Table()
+    const order: string[] = []
+    table.store.onBegin = () => void order.push('ticket')
+    table.origin.onRead = async () => {
+      order.push('read')
+      await table.store.unlink(['k:2'])
+    }
+    const report = await table.run(loadTask(), 3, { keyEvents: 10 })
+    assertEquals(order, ['ticket', 'read'])
+    assertEquals([report.keys.written, report.keys.skippedNewer, table.store.keys], [2, 1, ['k:1', 'k:3']])
+    assertEquals(report.outcomes[1], ['k:2', 'skipped_newer'])
+  })
+
+  it('runBatch without a ticket reads nothing: its keys have failed as an unreachable store would leave them', async () => {
+    const table = new Table()
+    table.store.onBegin = () => {
+      throw new PrewarmError('STORE_UNREACHABLE', 'no Redis')
+    }
+    const report = await table.run(loadTask(), 3)
+    assertEquals([counts(report), report.retryKeys, report.originRequests], [[3, 0, 3, 0], [], 0])
+    assertEquals([report.firstError?.code, table.origin.reads, table.store.writes], ['STORE_UNREACHABLE', [], []])
+    const range: Work = { kind: 'range', range: { from: null, to: null, limit: null } }
+    const error = await assertRejects(() => table.run(sqlTask(), range), PrewarmError)
+    assertEquals([error.code, table.origin.reads], ['STORE_UNREACHABLE', []])
+  })
+
+  it('runBatch that is cancelled while it waits for its ticket reads nothing', async () => {
+    for (const isAway of [false, true]) {
+      const table = new Table()
+      table.store.onBegin = () => {
+        table.abort.abort()
+        if (isAway) throw new PrewarmError('STORE_UNREACHABLE', 'no Redis')
+      }
+      const error = await assertRejects(() => table.run(loadTask(), 3), PrewarmError)
+      assertEquals([error.code, table.origin.reads, table.store.writes], ['JOB_CANCELLED', [], []])
+    }
+  })
+
+  it('runBatch does not count the wait for a ticket as time of the origin', async () => {
+    const table = new Table()
+    table.store.onBegin = () => table.clock.sleep(500)
+    table.origin.onRead = () => table.clock.sleep(20)
+    assertEquals((await table.run(loadTask(), 1)).readNs, 20e6)
+  })
+
+  it('runBatch tries a write again under the ticket of its read', async () => {
+    const table = new Table()
+    table.store.faultOf = () => (table.store.writes.length === 1 ? fault('failed', true) : undefined)
+    table.store.onWrite = () =>
+      table.store.writes.length === 1 ? table.store.unlink(['k:1']).then(() => {}) : undefined
+    const report = await table.run(loadTask({ retries: 2 }), 2)
+    assertEquals([report.keys.written, report.keys.skippedNewer, table.store.keys], [1, 1, ['k:2']])
+    assertEquals(new Set(table.store.writes.map(({ options }) => options.ticket)), new Set(['0']))
   })
 
   it('emptyReport is a fresh one each time', () => {

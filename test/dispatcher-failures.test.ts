@@ -87,6 +87,21 @@ describe('Dispatcher, failures', () => {
     assertEquals([later.isEnded, later.tally.keys.written], [true, 20])
   })
 
+  it('dispatcher gives everything up when no batch gets a ticket from the store', async () => {
+    const failure: Failure = { code: 'STORE_UNREACHABLE', message: 'no Redis' }
+    const one = await desk({
+      slots: 1,
+      maxStoreAway: 3,
+      takesMs: 5,
+      batch: (batch, worker) => worker.say({ type: 'failed', id: batch.id, failure, retryable: false }),
+    })
+    const lane = one.add('a', 100)
+    await one.clock.advance(100)
+    const { length } = await one.sent()
+    assert(length === 3 || length === 4, `${length}`)
+    assertEquals([lane.isEnded, lane.stoppedBy, lane.tally.keys.failed], [true, 'STORE_UNREACHABLE', 100])
+  })
+
   it('dispatcher bears a store that is away now and then', async () => {
     const firstError: Failure = { code: 'STORE_UNREACHABLE', message: 'no Redis' }
     const keys = { ...reportOf(10).keys, written: 0, failed: 10 }

@@ -136,7 +136,8 @@ class Session implements RowCursor {
       const running = this.#begin().then(work)
       // The server's own timeout fires first; ours is for a server that does not answer at all.
       const timeoutMs = this.#options.timeoutMs + 1000
-      const cancel = ({ code }: PrewarmError) => (code === 'ORIGIN_TIMEOUT' ? this.#abandon() : this.#running?.cancel())
+      const cancel = ({ code }: PrewarmError) =>
+        code === 'ORIGIN_TIMEOUT' ? this.#abandon() : cancelQuery(this.#running ?? {})
       return await bounded(running, { timeoutMs, signal, what: 'Reading from Postgres', cancel })
     } catch (error) {
       throw this.#noteLoss(postgresError(error))
@@ -214,10 +215,19 @@ async function rowSet(query: PendingQuery<never[]>): Promise<RowSet> {
   return { columns: result.columns.map((column) => column.name), rows: result }
 }
 
+/**
+ * As the query's own `cancel`, which asks the server over a new connection and drops what comes of it: where the server takes
+ * none, nobody could handle that.
+ */
+function cancelQuery(query: object): void {
+  const { canceller } = query as { canceller?: ((query: object) => Promise<void>) | null }
+  canceller?.(query).catch(() => {})
+}
+
 /** `sql` whose queries end at the server when `signal` aborts: a deadline must not leave them running there. */
 function cancellable(sql: Sql, signal: AbortSignal): Sql {
-  const queries = new Set<{ cancel(): void }>()
-  signal.addEventListener('abort', () => queries.forEach((query) => void query.cancel()), { once: true })
+  const queries = new Set<object>()
+  signal.addEventListener('abort', () => queries.forEach(cancelQuery), { once: true })
   const tracked = <T>(result: T): T => {
     if (typeof (result as { cancel?: unknown } | null)?.cancel === 'function') queries.add(result as never)
     return result

@@ -45,6 +45,8 @@ export interface ReadResult {
   pausedMs?: number
   /** A stream's last page, or anything that is not a stream. */
   done: boolean
+  /** What a page of a stream was read under: taken before the stream was opened. */
+  ticket?: string
 }
 
 /** Reads one task's values. Lives in one thread; closed when the thread ends. */
@@ -64,4 +66,6 @@ export interface ReadOptions {
   traceId: string
   /** Called when the read itself begins: a page of a stream may first wait for the page before it. */
   onBegin?: () => void
+  /** Takes the store's ticket. A stream calls it once, before it opens; for any other read its caller does. */
+  takeTicket?: () => Promise<string>
 }

@@ -1,13 +1,14 @@
 import { Redis } from 'ioredis'
+import { DELETE } from '../cache/scripts.ts'
 import type { Clock } from '../clock.ts'
-import { PrewarmError } from '../errors.ts'
 import type { Outcome } from '../types.ts'
-import { chunkWriteFor, type ScriptShas } from './chunk-write.ts'
-import { isReply, refusedCall, unreachable } from './redis-errors.ts'
-import { runIdOf, statsOf } from './redis-info.ts'
+import { addWrite, NO_REPLY, readWrite } from './chunk-write.ts'
+import { Connection, type Session, type Shas } from './connection.ts'
+import { isReply, mayPass, refusedCall, unreachable } from './redis-errors.ts'
+import { statsOf } from './redis-info.ts'
 import { fail, isSame, unconfirmed } from './replies.ts'
-import type { Entry, Store, StoredValue, StoreStats, WriteOptions, WriteResult } from './types.ts'
-import { type Chunk, chunksOf, FENCED_WRITE_SCRIPT, versionKey, WRITE_SCRIPT } from './write-script.ts'
+import type { BeginOptions, Entry, Store, StoredValue, StoreStats, WriteOptions, WriteResult } from './types.ts'
+import { type Chunk, chunksOf } from './write-script.ts'
 
 export interface RedisOptions {
   /** `redis://` or `rediss://`. */
@@ -17,30 +18,23 @@ export interface RedisOptions {
   clock: Clock
 }
 
-interface Session {
-  clientId: number
-  runId: string
-}
-
 /** A chunk that was sent and never answered, with the connection it was sent on. */
 interface Unsure {
   chunk: Chunk
   session: Session | undefined
 }
 
-/** Keys of one pipeline that reads or deletes. */
+/** Keys of one pipeline that reads, or of one script that deletes. */
 const CHUNK = 500
+
+const NEVER = new AbortController().signal
 
 /** A {@linkcode Store} on one Redis (or Valkey, 6.2 or later), over one connection. */
 export class RedisStore implements Store {
   readonly #redis: Redis
   readonly #url: string
   readonly #clock: Clock
-  #shas: ScriptShas | undefined
-  /** Which connection of which run of the server this is. */
-  #session: Session | undefined
-  #lastError: unknown
-  #closed = false
+  readonly #connection: Connection
 
   constructor({ url, tls, clock }: RedisOptions) {
     this.#url = url
@@ -55,28 +49,41 @@ export class RedisStore implements Store {
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,
       maxRetriesPerRequest: 0,
-      retryStrategy: (times) => (this.#closed ? null : Math.min(50 * 2 ** Math.min(times, 5), 1000)),
+      retryStrategy: (times) => (this.#connection.isClosed ? null : Math.min(50 * 2 ** Math.min(times, 5), 1000)),
       ...(tls === undefined ? {} : { tls }),
     })
-    this.#redis.on('close', () => {
-      this.#shas = undefined
-    })
-    this.#redis.on('error', (error) => {
-      this.#lastError = error
-    })
+    this.#connection = new Connection(this.#redis, url, clock)
   }
 
   async connect(timeoutMs: number): Promise<void> {
-    if (!(await this.#readyToWrite(this.#clock.nowMs() + timeoutMs, new AbortController().signal))) {
-      throw unreachable(this.#lastError ?? new Error(`no answer within ${timeoutMs} ms`), this.#url)
+    if (await this.#connection.ready(this.#clock.nowMs() + timeoutMs, NEVER)) return
+    throw this.#connection.unreachable(`no answer within ${timeoutMs} ms`)
+  }
+
+  async begin({ timeoutMs = 5000, signal = NEVER }: BeginOptions = {}): Promise<string> {
+    const deadlineMs = this.#clock.nowMs() + timeoutMs
+    const connection = this.#connection
+    // A ticket that was taken and is not used does no harm: whatever may pass is tried again.
+    while (!signal.aborted && (await connection.ready(deadlineMs, signal))) {
+      const { begin: sha } = connection.shas as Shas
+      try {
+        return String(await connection.within(deadlineMs - this.#clock.nowMs(), this.#redis.evalsha(sha, 0)))
+      } catch (error) {
+        connection.lastError = error
+        const { message } = error as Error
+        if (message.startsWith('NOSCRIPT')) connection.shas = undefined
+        else if (isReply(error as Error) && !mayPass(message)) throw refusedCall('to give a ticket', message)
+        await this.#clock.sleep(10, signal)
+      }
     }
+    throw connection.unreachable(`no answer within ${timeoutMs} ms`)
   }
 
   async write(entries: readonly Entry[], options: WriteOptions): Promise<WriteResult> {
     const result: WriteResult = { outcomes: new Array<Outcome>(entries.length), failures: new Map() }
     const deadlineMs = this.#clock.nowMs() + options.timeoutMs
     const chunks = chunksOf(entries)
-    if (options.signal.aborted || !(await this.#readyToWrite(deadlineMs, options.signal))) {
+    if (options.signal.aborted || !(await this.#connection.ready(deadlineMs, options.signal))) {
       for (const chunk of chunks) this.#notSent(chunk, result)
       return result
     }
@@ -87,27 +94,24 @@ export class RedisStore implements Store {
 
   /** Sends every chunk in one pipeline and reads every reply; returns the chunks whose fate no reply told. */
   async #send(chunks: Chunk[], options: WriteOptions, deadlineMs: number, result: WriteResult): Promise<Unsure[]> {
-    const session = this.#session
-    const write = chunkWriteFor(chunks[0], options)
+    const { session } = this.#connection
     const pipeline = this.#redis.pipeline()
-    for (const chunk of chunks) write.add(pipeline, chunk, options, this.#shas as ScriptShas)
-    const stalled = this.#clock.after(Math.max(1, deadlineMs - this.#clock.nowMs()), () => this.#cut())
+    const { write: sha } = this.#connection.shas as Shas
+    for (const chunk of chunks) addWrite(pipeline, chunk, options, sha)
+    const stalled = this.#clock.after(Math.max(1, deadlineMs - this.#clock.nowMs()), () => this.#connection.cut())
     const replies = await pipeline.exec().catch(() => null)
     stalled()
     const unsure: Unsure[] = []
     const again: Chunk[] = []
-    let at = 0
-    for (const chunk of chunks) {
-      const size = write.size(chunk)
-      const left = write.read(chunk, (replies ?? []).slice(at, at + size), result)
-      if (left === 'again') again.push(chunk)
-      else if (left !== null) unsure.push({ chunk: left, session })
-      at += size
+    for (const [at, chunk] of chunks.entries()) {
+      const told = readWrite(chunk, replies?.[at] ?? NO_REPLY, result)
+      if (told === 'again') again.push(chunk)
+      else if (told === 'unsure') unsure.push({ chunk, session })
     }
     if (again.length > 0) {
       // The server was told to forget its scripts: nothing was done, and this is no failure of the task's.
-      this.#shas = undefined
-      if (await this.#readyToWrite(deadlineMs, options.signal))
+      this.#connection.shas = undefined
+      if (await this.#connection.ready(deadlineMs, options.signal))
         unsure.push(...(await this.#send(again, options, deadlineMs, result)))
       else for (const chunk of again) this.#notSent(chunk, result)
     }
@@ -141,16 +145,16 @@ export class RedisStore implements Store {
   ): Promise<(StoredValue | null)[] | null> {
     if (session === undefined || session.clientId < 0) return null
     // A connection may look ready for a moment after it was lost: what fails is tried again on the next one.
-    while (await this.#readyToWrite(untilMs, signal)) {
+    while (await this.#connection.ready(untilMs, signal)) {
       try {
-        const { clientId, runId } = this.#session as Session
+        const { clientId, runId } = this.#connection.session as Session
         // After a restart of the server the old connection is gone, and its id may be somebody else's.
         if (session.runId === runId && session.clientId !== clientId) {
-          await this.#bounded(this.#redis.client('KILL', 'ID', session.clientId))
+          await this.#connection.bounded(this.#redis.client('KILL', 'ID', session.clientId))
         }
         return await this.read(chunk.entries.map((entry) => entry.key))
       } catch (error) {
-        this.#lastError = error
+        this.#connection.lastError = error
         await this.#clock.sleep(10, signal)
         if (this.#clock.nowMs() >= untilMs || signal.aborted) break
       }
@@ -159,7 +163,7 @@ export class RedisStore implements Store {
   }
 
   #notSent(chunk: Chunk, result: WriteResult): void {
-    const failure = unreachable(this.#lastError ?? new Error('not connected'), this.#url).toJSON()
+    const failure = this.#connection.unreachable('not connected').toJSON()
     for (const [at, entry] of chunk.entries.entries()) {
       fail(result, chunk.first + at, 'failed', { failure: { ...failure, key: entry.key }, retryable: true })
     }
@@ -195,7 +199,7 @@ export class RedisStore implements Store {
   async *scan(glob: string): AsyncGenerator<string[]> {
     let cursor = '0'
     do {
-      const [next, page] = await this.#bounded(this.#redis.scan(cursor, 'MATCH', glob, 'COUNT', 1000))
+      const [next, page] = await this.#connection.bounded(this.#redis.scan(cursor, 'MATCH', glob, 'COUNT', 1000))
       if (page.length > 0) yield page
       cursor = next
     } while (cursor !== '0')
@@ -205,23 +209,20 @@ export class RedisStore implements Store {
     let deleted = 0
     for (let from = 0; from < keys.length; from += CHUNK) {
       const page = keys.slice(from, from + CHUNK)
-      const pipeline = this.#redis.pipeline().unlink(page).unlink(page.map(versionKey))
-      const replies = (await this.#bounded(pipeline.exec())) ?? []
-      const failed = replies.find(([error]) => error !== null)?.[0]
-      if (failed) throw isReply(failed) ? refusedCall('UNLINK', failed.message) : unreachable(failed, this.#url)
-      deleted += Number(replies[0]?.[1])
+      const reply = this.#redis.eval(DELETE.text, page.length, ...page, JSON.stringify(page)).catch((error) => {
+        throw isReply(error) ? refusedCall('UNLINK', error.message) : error
+      })
+      deleted += Number(await this.#connection.bounded(reply))
     }
     return deleted
   }
 
   async stats(): Promise<StoreStats> {
-    return statsOf(await this.#bounded(this.#redis.info()))
+    return statsOf(await this.#connection.bounded(this.#redis.info()))
   }
 
   async close(): Promise<void> {
-    this.#closed = true
-    this.#redis.disconnect()
-    this.#cut()
+    this.#connection.close()
   }
 
   async #pipelined<T = number>(
@@ -232,66 +233,11 @@ export class RedisStore implements Store {
     for (let from = 0; from < keys.length; from += CHUNK) {
       const pipeline = this.#redis.pipeline()
       for (const key of keys.slice(from, from + CHUNK)) add(pipeline, key)
-      for (const [error, reply] of (await this.#bounded(pipeline.exec())) ?? []) {
+      for (const [error, reply] of (await this.#connection.bounded(pipeline.exec())) ?? []) {
         if (error !== null) throw unreachable(error, this.#url)
         replies.push(reply as T)
       }
     }
     return replies
-  }
-
-  /** A reading command bounded to 5 s; a stalled connection is cut. */
-  async #bounded<T>(work: Promise<T>): Promise<T> {
-    const stalled = this.#clock.after(5000, () => this.#cut())
-    try {
-      return await work
-    } catch (error) {
-      throw error instanceof PrewarmError ? error : unreachable(error, this.#url)
-    } finally {
-      stalled()
-    }
-  }
-
-  /** Waits for a connection that has the script; false at the deadline or when `signal` aborts. */
-  async #readyToWrite(deadlineMs: number, signal: AbortSignal): Promise<boolean> {
-    for (;;) {
-      if (this.#redis.status === 'ready' && this.#shas !== undefined) return true
-      if (!(await this.#ready(deadlineMs, signal))) return false
-      try {
-        await this.#prepare()
-      } catch (error) {
-        this.#lastError = error
-        await this.#clock.sleep(10, signal)
-      }
-    }
-  }
-
-  /** Waits for the connection; false at the deadline or when `signal` aborts. */
-  async #ready(deadlineMs: number, signal?: AbortSignal): Promise<boolean> {
-    for (;;) {
-      if (this.#closed || signal?.aborted || this.#clock.nowMs() >= deadlineMs) return false
-      if (this.#redis.status === 'ready') return true
-      if (this.#redis.status === 'wait' || this.#redis.status === 'end') this.#redis.connect().catch(() => {})
-      await this.#clock.sleep(10, signal)
-    }
-  }
-
-  /** What every new connection needs: the scripts in the server, and its own id (to be killed by, should it be lost). */
-  async #prepare(): Promise<void> {
-    const [plain, fenced, id, info] = await this.#bounded(
-      Promise.all([
-        this.#redis.script('LOAD', WRITE_SCRIPT) as Promise<string>,
-        this.#redis.script('LOAD', FENCED_WRITE_SCRIPT) as Promise<string>,
-        this.#redis.client('ID').catch(() => -1),
-        this.#redis.info('server').catch(() => ''),
-      ]),
-    )
-    this.#shas = { plain, fenced }
-    this.#session = { clientId: Number(id), runId: runIdOf(info) }
-  }
-
-  /** Drops the socket at once, with what it has not sent yet. */
-  #cut(): void {
-    ;(this.#redis as unknown as { stream?: { destroy(): void } }).stream?.destroy()
   }
 }

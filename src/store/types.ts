@@ -21,6 +21,19 @@ export interface WriteOptions {
   signal: AbortSignal
   /** Nothing is written once somebody holds a newer one: each key has then failed with `LOCK_LOST`. Checked with each write, at the server. */
   fence?: Fence | undefined
+  /**
+   * What {@linkcode Store.begin} gave before the values were read. Keys that were changed through a cache since, or that a
+   * reader has filled and that are there, are then `skipped_newer`; where the values' versions can be compared, that says
+   * of a reader's value which is newer.
+   */
+  ticket?: string | undefined
+}
+
+/** Bounds on taking a ticket. */
+export interface BeginOptions {
+  /** @default 5000 */
+  timeoutMs?: number
+  signal?: AbortSignal
 }
 
 /** What became of each entry, in the entries' order. */
@@ -63,6 +76,12 @@ export interface Store {
    * @throws {PrewarmError} `STORE_UNREACHABLE` after `timeoutMs`
    */
   connect(timeoutMs: number): Promise<void>
+  /**
+   * A ticket for what is read from now on (see {@linkcode WriteOptions.ticket}); `0` where nobody ever changed anything through a cache.
+   *
+   * @throws {PrewarmError} `STORE_UNREACHABLE` after `timeoutMs` or when `signal` aborts, `STORE_REFUSED`
+   */
+  begin(options?: BeginOptions): Promise<string>
   /** Writes a batch, whose keys are distinct, in one pipeline. Never throws: what went wrong stands beside the key it happened to. */
   write(entries: readonly Entry[], options: WriteOptions): Promise<WriteResult>
   /** ms to live of each key; -1: no expiry, -2: not there. */
@@ -74,7 +93,8 @@ export interface Store {
   /** Keys that match a glob, page by page, by SCAN: in the server's order, and a key may come twice. */
   scan(glob: string): AsyncIterable<string[]>
   /**
-   * Deletes keys, and what is kept beside them; returns how many of `keys` were there.
+   * Deletes keys, and what is kept beside them; returns how many of `keys` were there. Marks them as changed, so that no load
+   * that is in flight brings them back.
    *
    * @throws {PrewarmError} `STORE_UNREACHABLE`, `STORE_REFUSED`; some may be deleted then
    */

@@ -1,36 +1,37 @@
 import type { Fence } from '../coordination/types.ts'
 import type { WriteMode } from '../types.ts'
+import { STAMP_LUA, STAMPS } from './changes.ts'
 import type { Entry } from './types.ts'
+import { GUARD_LUA, guardArgs } from './write-guard.ts'
 
 /**
  * Writes a chunk of entries: a letter for each comes out (w written, p present, n newer, f failed).
- * In a script because a reader then never sees half a hash, `newer` compares and writes in one step, and one command
- * a chunk costs the client a fifth of the CPU of three commands a hash (`bench/write.bench.ts`).
+ * In a script because a reader then never sees half a hash, what is newer is compared and written in one step, and one
+ * command a chunk costs the client a fifth of the CPU of three commands a hash (`bench/write.bench.ts`).
  *
- * KEYS: the keys; with a version kept beside the value, as many version keys; then one scratch key.
- * ARGV: mode, type, where the version is kept ('none', 'field', 'json', 'beside'), its field; then for each entry
- *       TTL in ms, [version], and the value; for type 'hash' the number of fields-and-values and these; for type 'rows',
- *       hashes that all have the same fields, only their values: the number of fields and their names stand once, before
- *       the first entry.
+ * KEYS: the keys; with a version kept beside the value, as many version keys; then one scratch key, [a fence's key].
+ * ARGV: mode, type, where the version is kept ('none', 'field', 'json', 'beside'), its field, what GUARD_LUA takes; then for
+ *       each entry TTL in ms, [version], and the value; for type 'hash' the number of fields-and-values and these; for type
+ *       'rows', hashes that all have the same fields, only their values: the number of fields and their names stand once,
+ *       before the first entry.
  *
+ * A present value that a reader filled after the ticket stays, unless its version says that it is not the newer one.
  * A hash that replaces something is built under the scratch key and renamed, so that a write refused for lack of
  * memory leaves the old value whole. (DEL first would also switch Redis' own memory check off for the script's rest.)
  * Versions are read as `versionText` writes them; doubles hold microseconds exactly up to the year 2255.
  */
-export const WRITE_SCRIPT = `
+export const WRITE_SCRIPT = `${GUARD_LUA}${STAMP_LUA}
 local mode, kind, where, field = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local beside = where == 'beside'
-local count = beside and (#KEYS - 1) / 2 or #KEYS - 1
 local scratch = KEYS[#KEYS]
 local is_hash = kind ~= 'string'
-local out, errors, at = {}, {}, 5
+local out, errors, at = {}, {}, 7
 local _
 
 local fields, row = 0, nil
 if kind == 'rows' then
-  fields, row = tonumber(ARGV[5]), {}
-  for n = 1, fields do row[2 * n - 1] = ARGV[5 + n] end
-  at = 6 + fields
+  fields, row = tonumber(ARGV[at]), {}
+  for n = 1, fields do row[2 * n - 1] = ARGV[at + n] end
+  at = at + 1 + fields
 end
 
 local function days(y, m, d)
@@ -81,7 +82,7 @@ local function stored(key, beside_key)
   return ok and type(value) == 'table' and version(value[field]) or nil
 end
 
-local function write_hash(target, ttl, first, last)
+local function write_hash(target, expires, first, last)
   if row then
     for n = 1, fields do row[2 * n] = ARGV[first + n - 1] end
     local err = fault(pcall_redis('HSET', target, unpack(row)))
@@ -92,14 +93,14 @@ local function write_hash(target, ttl, first, last)
       if err then return err end
     end
   end
-  return fault(pcall_redis('PEXPIRE', target, ttl))
+  return fault(pcall_redis('PEXPIREAT', target, expires))
 end
 
 -- One look at all keys: a cold store, the usual case, then needs none at each.
-local any = (mode ~= 'overwrite' or is_hash) and (call('EXISTS', unpack(KEYS, 1, count)) or 1) > 0
+local any = (mode ~= 'overwrite' or is_hash or filled_later) and (call('EXISTS', unpack(KEYS, 1, count)) or 1) > 0
 
 for i = 1, count do
-  local key, ttl, mine, err = KEYS[i], ARGV[at], nil, nil
+  local key, ttl, mine, err = KEYS[i], tonumber(ARGV[at]), nil, nil
   at = at + 1
   if where ~= 'none' then mine = ARGV[at]; at = at + 1 end
   local first, last = at, at
@@ -108,25 +109,30 @@ for i = 1, count do
 
   local letter = 'w'
   local there = any and call('EXISTS', key) == 1
-  if there and mode == 'add' then
+  if is_refused(i) then
+    letter = 'n'
+  elseif there and mode == 'add' then
     letter = 'p'
-  elseif there and mode == 'newer' then
-    local theirs = stored(key, KEYS[count + i])
-    if theirs and newer(theirs, mine) then letter = 'n' end
+  elseif there then
+    local theirs = mode == 'newer' and stored(key, KEYS[count + i])
+    if theirs then
+      if newer(theirs, mine) then letter = 'n' end
+    elseif filled_later and filled_later[i] then letter = 'n' end
   end
 
   if letter == 'w' then
+    local expires = stamped(ttl, ${STAMPS.warm})
     if not is_hash then
-      err = fault(pcall_redis('SET', key, ARGV[first], 'PX', ttl))
+      err = fault(pcall_redis('SET', key, ARGV[first], 'PXAT', expires))
     elseif there then
-      err = write_hash(scratch, ttl, first, last)
+      err = write_hash(scratch, expires, first, last)
       if not err then _, err = call('RENAME', scratch, key)
       -- A DEL, even of nothing, would switch the memory check off for the keys that follow.
       elseif call('EXISTS', scratch) == 1 then call('DEL', scratch) end
     else
-      err = write_hash(key, ttl, first, last)
+      err = write_hash(key, expires, first, last)
     end
-    if not err and beside then _, err = call('SET', KEYS[count + i], mine, 'PX', ttl) end
+    if not err and beside then _, err = call('SET', KEYS[count + i], mine, 'PXAT', expires) end
     if err then
       letter = 'f'
       errors[#errors + 1] = i - 1
@@ -137,24 +143,6 @@ for i = 1, count do
 end
 return { table.concat(out), unpack(errors) }
 `
-
-/**
- * The same, but first compares: FENCED comes out, and nothing is written, if the fence's key (the last of KEYS) holds a
- * larger number than the last of ARGV. A script of its own, so that writes without a fence pay nothing. Both numbers are
- * exact as doubles (until the year 2255). A fence that is gone (the server was emptied) holds nobody up.
- */
-export const FENCED_WRITE_SCRIPT = `
-local newest = redis.call('GET', table.remove(KEYS))
-local token = tonumber(table.remove(ARGV))
-if newest and (tonumber(newest) or 0) > token then return redis.error_reply('FENCED by ' .. newest) end
-${WRITE_SCRIPT}`
-
-/** Arguments of the script, as `scriptArgs` gives them, with those of a fence. */
-export function fencedArgs([count, ...rest]: string[], { key, token }: Fence): string[] {
-  rest.splice(Number(count), 0, key)
-  rest.push(String(token))
-  return [String(Number(count) + 1), ...rest]
-}
 
 /** Where a version is kept: nowhere, in a hash's field, in a JSON value's property, or under a key of its own. */
 export type VersionPlace = 'none' | 'field' | 'json' | 'beside'
@@ -194,15 +182,28 @@ function sizeOf({ encoded }: Entry): number {
   return size
 }
 
+/** What a write is refused by. */
+export interface Guard {
+  ticket?: string | undefined
+  fence?: Fence | undefined
+}
+
 /** KEYS and ARGV of a chunk, with the number of keys first, as EVALSHA takes them. */
-export function scriptArgs(chunk: Chunk, mode: WriteMode, place: VersionPlace, field: string): string[] {
-  const { entries } = chunk
+export function scriptArgs(
+  { entries }: Chunk,
+  mode: WriteMode,
+  place: VersionPlace,
+  field: string,
+  { ticket, fence }: Guard = {},
+): string[] {
   const type = entries[0]?.encoded.type ?? 'string'
   const names = type === 'hash' ? commonFields(entries) : null
   const keys = entries.map((entry) => entry.key)
   if (place === 'beside') for (const { key } of entries) keys.push(versionKey(key))
   keys.push(SCRATCH_KEY)
+  if (fence !== undefined) keys.push(fence.key)
   const args = [String(keys.length), ...keys, mode, names === null ? type : 'rows', place, field]
+  args.push(...guardArgs(ticket, fence?.token))
   if (names !== null) args.push(String(names.length), ...names)
   for (const { ttlMs, version, encoded } of entries) {
     args.push(String(ttlMs))

@@ -1,52 +1,39 @@
 import { describe, it } from 'node:test'
 import { assertEquals } from '@std/assert'
-import { chunkWriteFor } from '../../src/store/chunk-write.ts'
+import { addWrite } from '../../src/store/chunk-write.ts'
 import type { WriteOptions } from '../../src/store/types.ts'
-import { chunksOf, fencedArgs, scriptArgs } from '../../src/store/write-script.ts'
+import { type Chunk, chunksOf } from '../../src/store/write-script.ts'
 import { entry, text } from '../contract/store.contract.ts'
 
-const [chunk] = chunksOf(['a', 'b', 'c'].map((key) => entry(key, text(`value of ${key}`), { ttlMs: 5000 })))
+const [chunk] = chunksOf(['a', 'b'].map((key) => entry(key, text(`value of ${key}`), { ttlMs: 5000 }))) as [Chunk]
 const options: WriteOptions = {
   ...{ mode: 'overwrite', versionField: null, timeoutMs: 5000, signal: new AbortController().signal },
 }
 
-/** The commands that a chunk adds to a pipeline. */
-function commandsOf(more: Partial<WriteOptions>): unknown[][] {
-  const commands: unknown[][] = []
-  const pipeline = new Proxy(
-    {},
-    {
-      get:
-        (_, name) =>
-        (...args: unknown[]) =>
-          void commands.push([name, ...args]),
-    },
-  )
-  if (chunk === undefined) throw new Error('there is no chunk')
-  const write = chunkWriteFor(chunk, { ...options, ...more })
-  write.add(pipeline as never, chunk, { ...options, ...more }, { plain: 'PLAIN', fenced: 'FENCED' })
-  assertEquals(commands.length, write.size(chunk))
-  return commands
+/** The one command that a chunk adds to a pipeline. */
+function commandOf(more: Partial<WriteOptions>): unknown[] {
+  const calls: unknown[][] = []
+  const pipeline = { evalsha: (...args: unknown[]) => void calls.push(args) }
+  addWrite(pipeline as never, chunk, { ...options, ...more }, 'SHA')
+  assertEquals([calls.length, calls[0]?.[0]], [1, 'SHA'])
+  return calls[0]?.[1] as unknown[]
 }
 
 describe('a write', () => {
-  it('without a fence is what it was: plain SETs for text, the plain script for versions', () => {
-    assertEquals(
-      commandsOf({}),
-      ['a', 'b', 'c'].map((key) => ['set', key, `value of ${key}`, 'PX', 5000]),
-    )
-    const [[name, sha, args] = []] = commandsOf({ mode: 'newer' })
-    assertEquals([name, sha, args], ['evalsha', 'PLAIN', chunk && scriptArgs(chunk, 'newer', 'beside', '')])
+  const values = ['5000', 'value of a', '5000', 'value of b']
+  const fence = { key: 'the-fence', token: 1_795_000_000_123_457 }
+
+  it('names neither a fence nor a ticket where there is none', () => {
+    const keys = ['3', 'a', 'b', 'prewarm:scratch']
+    assertEquals(commandOf({}), [...keys, 'overwrite', 'string', 'none', '', '', '', ...values])
   })
 
-  it('under a fence is one call of the script that looks at it', () => {
-    const fence = { key: 'the-fence', token: 1_795_000_000_123_457 }
+  it('bears its ticket and its fence, whose key comes last', () => {
+    const keys = ['4', 'a', 'b', 'prewarm:scratch', 'the-fence']
     for (const mode of ['overwrite', 'add'] as const) {
-      const [[name, sha, args] = [], ...rest] = commandsOf({ mode, fence })
-      const plain = chunk === undefined ? [] : scriptArgs(chunk, mode, 'none', '')
-      assertEquals([name, sha, args, rest], ['evalsha', 'FENCED', fencedArgs(plain, fence), []])
-      const [count, ...keys] = args as string[]
-      assertEquals([count, keys[Number(count) - 1], keys.at(-1)], ['5', 'the-fence', '1795000000123457'])
+      const [ticket, token] = ['1795000000000001', '1795000000123457']
+      assertEquals(commandOf({ mode, fence }), [...keys, mode, 'string', 'none', '', '', token, ...values])
+      assertEquals(commandOf({ mode, fence, ticket }), [...keys, mode, 'string', 'none', '', ticket, token, ...values])
     }
   })
 })

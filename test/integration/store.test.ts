@@ -4,6 +4,7 @@ import { startEmbeddedRedis } from '../../src/embedded/redis.ts'
 import { currentRuntime } from '../../src/runtime/index.ts'
 import { RedisStore } from '../../src/store/redis.ts'
 import { storeContract } from '../contract/store.contract.ts'
+import { fillAsReader } from '../support/changes.ts'
 import { looker } from '../support/coordination.ts'
 import { startRedisServer } from '../support/servers.ts'
 
@@ -24,6 +25,14 @@ for (const [name, start] of Object.entries(SERVERS)) {
       return {
         store,
         setFence: async (key, token) => void (await redis.set(key, token)),
+        fill: (key, value) => fillAsReader(redis, key, value),
+        drop: async (key) => void (await redis.del(key)),
+        empty: async () => void (await redis.flushall()),
+        expiresAtMs: async (key) => {
+          const atMs = await redis.pexpiretime(key)
+          return atMs < 0 ? null : atMs
+        },
+        nowMs: () => Date.now(),
         async cleanUp() {
           redis.disconnect()
           await store.close()

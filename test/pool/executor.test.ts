@@ -87,6 +87,7 @@ describe('serveBatches', () => {
       origin.onRead = (_, { signal }) => new Promise((resolve) => signal.addEventListener('abort', () => resolve()))
     })
     port.post({ type: 'batch', batch: batchOf(1) })
+    await turn()
     port.post({ type: 'cancel', id: 1 })
     await turn()
     const last = heard.at(-1)
@@ -155,6 +156,7 @@ describe('serveBatches', () => {
       origin.onRead = hang
     })
     port.post({ type: 'batch', batch: batchOf(1) })
+    await turn()
     port.post({ type: 'stop' })
     await clock.advance(5000)
     assertEquals(
