@@ -5,15 +5,18 @@ import { RedisLink } from './cache/redis-link.ts'
 import { RedisTier } from './cache/redis-tier.ts'
 import { TieredCache } from './cache/tiered.ts'
 import type { CacheObserver } from './cache/types.ts'
-import { systemClock } from './clock.ts'
+import { type Clock, systemClock } from './clock.ts'
 import { settleConfig } from './compose.ts'
 import { buildOrigin, lazyClient } from './compose-worker.ts'
-import type { ConfigDefinition } from './config/define.ts'
+import type { ConfigDefinition, TlsOptions } from './config/define.ts'
 import type { Config } from './config/load.ts'
 import type { Task } from './config/task.ts'
+import { RedisCommands } from './coordination/redis-commands.ts'
 import { startEmbeddedRedis } from './embedded/redis.ts'
+import { GainLog } from './gain/gain-log.ts'
 import { tlsFiles } from './origin/postgres.ts'
 import type { Origin } from './origin/types.ts'
+import { AccessLog } from './predict/access-log.ts'
 import { currentRuntime } from './runtime/index.ts'
 import type { Runtime } from './runtime/types.ts'
 import type { Warmer } from './warmer.ts'
@@ -24,7 +27,7 @@ const log = getLogger(['prewarm', 'cache'])
 
 /** How a cache is built. Its keyspaces are those of `warmer`, or of `config` or `file`; without any it has none. */
 export interface CacheOptions extends CacheSettings {
-  /** Shares its configuration, its Redis and its origins; it is told of each read, and outlives the cache. */
+  /** Shares its configuration, its Redis, its origins and its counts of reads, and outlives the cache. */
   warmer?: Warmer
   /** A configuration built in this program. */
   config?: ConfigDefinition
@@ -69,6 +72,7 @@ export async function createCache(options: CacheOptions = {}): Promise<TieredCac
       onDeleted: (keys) => cache.onDeleted(keys),
     },
   })
+  const gain = gainOf({ warmer, ...ground, clock }, cleanUps)
   cleanUps.unshift(() => link.close())
   const cache: TieredCache = new TieredCache({
     tier: new RedisTier({ link, leaseMs: longestLoadMs(ground.config, limits) + LEASE_MARGIN_MS, random: Math.random }),
@@ -77,7 +81,7 @@ export async function createCache(options: CacheOptions = {}): Promise<TieredCac
     limits,
     tasks: ground.config.tasks.values(),
     originOf: ground.originOf,
-    observer: tellAll(observers, (error) => log.warn('an observer threw: {error}', { error })),
+    observer: tellAll([gain, ...observers], (error) => log.warn('an observer threw: {error}', { error })),
     cleanUps,
   })
   // Readers that come at once need not go to the origin for a connection that is about to be there.
@@ -85,6 +89,38 @@ export async function createCache(options: CacheOptions = {}): Promise<TieredCac
   await Promise.race([link.ready().catch(() => {}), clock.sleep(CONNECT_MS, hurry.signal)])
   hurry.abort()
   return cache
+}
+
+/** Counts what readers find, for this process's metrics and, in Redis, for all: with the warmer's own, or alone. */
+function gainOf(
+  { warmer, config, redisUrl, clock }: Ground & { warmer: Warmer | undefined; clock: Clock },
+  cleanUps: (() => Promise<void> | void)[],
+): CacheObserver {
+  const log = warmer?.gain ?? ownGain(redisUrl, config.settings.redisTls, clock, cleanUps)
+  log.start()
+  cleanUps.unshift(() => log.flush())
+  return {
+    read: (told) => log.read(told),
+    error: (of) => log.error(of),
+    invalidated: (count) => log.invalidated(count),
+    warmed: ({ keyspace, ttlMs }) => log.warmed({ task: keyspace ?? 'other', keys: 1, ttlMs, jitter: 0 }),
+  }
+}
+
+function ownGain(
+  url: string,
+  tls: TlsOptions | undefined,
+  clock: Clock,
+  cleanUps: (() => Promise<void> | void)[],
+): GainLog {
+  const commands = new RedisCommands({ url, tls: tls === undefined ? undefined : tlsFiles(tls), clock })
+  const onError = (error: unknown) => log.debug('reads not told: {error}', { error })
+  const gain = new GainLog({ commands, clock, access: new AccessLog({ commands, clock, onError }), onError })
+  cleanUps.unshift(async () => {
+    await gain.stop()
+    await commands.close()
+  })
+  return gain
 }
 
 /** Longest wait for the first connection. */

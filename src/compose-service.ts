@@ -12,6 +12,8 @@ import { RedisSharedRate } from './coordination/shared-rate.ts'
 import type { SharedRate } from './coordination/types.ts'
 import { isPrewarmError, PrewarmError } from './errors.ts'
 import { EventLog } from './events/event-log.ts'
+import { GainLog, type PoolFigures } from './gain/gain-log.ts'
+import { poolOf } from './gain/sizes.ts'
 import { createMetrics } from './metrics/prometheus.ts'
 import { traceJobs } from './metrics/tracer.ts'
 import { AccessLog } from './predict/access-log.ts'
@@ -49,6 +51,7 @@ type Composed = Pick<
   | 'schedules'
   | 'metrics'
   | 'recordAccess'
+  | 'gain'
   | 'service'
 > & { sharedRate: SharedRate | undefined; close(): Promise<void> }
 
@@ -62,10 +65,19 @@ export function composeService({ current, redisUrl, tls, store, clock, random, i
   const locks = new RedisLocks({ commands, clock })
   const predictor = new HeuristicPredictor({ commands, clock })
   const access = new AccessLog({ commands, clock, onError: (error) => log.debug('reads not sent: {error}', { error }) })
+  let figures = (): PoolFigures => ({ size: 0, available: 0, pending: 0 })
+  const gain = new GainLog({
+    ...{ commands, clock, access },
+    pool: { instance, figures: () => figures() },
+    onError: (error) => log.debug('figures not sent: {error}', { error }),
+  })
+  const endFlushes = events.on('job_ended', () => void gain.flush())
   const jobLog = isService ? new RedisJobLog({ commands, clock, instance, onError: notNoted }) : new MemoryJobLog()
   const config = () => current.config
-  const service = (warmer: Warmer): ServiceParts =>
-    composeLoops({ warmer, jobLog: jobLog as RedisJobLog, locks, commands, store, clock, instance, access })
+  const service = (warmer: Warmer): ServiceParts => {
+    figures = () => poolOf(warmer.status())
+    return composeLoops({ warmer, jobLog: jobLog as RedisJobLog, locks, commands, store, clock, instance, gain })
+  }
   return {
     instance,
     events,
@@ -73,7 +85,8 @@ export function composeService({ current, redisUrl, tls, store, clock, random, i
     locks,
     predictor,
     jobLog,
-    recordAccess: (key) => access.record(key),
+    gain,
+    recordAccess: (key, tier) => access.record(key, tier),
     sharedRate: current.config.settings.shareOriginRps
       ? new RedisSharedRate({ commands, clock, maxRps: () => config().settings.maxOriginRps })
       : undefined,
@@ -91,13 +104,18 @@ export function composeService({ current, redisUrl, tls, store, clock, random, i
     metrics: (warmer) =>
       createMetrics({
         events,
+        reads: gain.counters,
         status: () => warmer.status(),
         storeStats: () => store.stats(),
         tasks: () => [...config().tasks.keys()],
         clock,
       }),
     service: isService ? service : null,
-    close: () => commands.close(),
+    async close() {
+      endFlushes()
+      await gain.stop()
+      await commands.close()
+    },
   }
 }
 
@@ -109,11 +127,11 @@ interface LoopParts {
   store: Store
   clock: Clock
   instance: string
-  access: AccessLog
+  gain: GainLog
 }
 
 /** What a service does by itself. */
-function composeLoops({ warmer, jobLog, locks, commands, store, clock, instance, access }: LoopParts): ServiceParts {
+function composeLoops({ warmer, jobLog, locks, commands, store, clock, instance, gain }: LoopParts): ServiceParts {
   const { events } = warmer
   const ends: (() => void | Promise<void>)[] = []
   const ending = new AbortController()
@@ -137,8 +155,8 @@ function composeLoops({ warmer, jobLog, locks, commands, store, clock, instance,
       ends.push(() => jobLog.stop())
       await jobLog.start()
       unlessEnding()
-      access.start()
-      ends.push(() => access.stop(), traceJobs({ events, clock }))
+      gain.start()
+      ends.push(() => gain.stop(), traceJobs({ events, clock }))
       if (settings.publishEvents) ends.push(publishEvents({ events, commands, clock, instance }))
       const adopting = adoptLoop()
       ends.push(() => adopting)

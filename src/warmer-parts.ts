@@ -4,6 +4,7 @@ import type { Task } from './config/task.ts'
 import type { Commands, JobLog, Locks, Predictor } from './coordination/types.ts'
 import type { EventLog } from './events/event-log.ts'
 import type { Schedules } from './facade.ts'
+import type { GainLog } from './gain/gain-log.ts'
 import type { Metrics } from './metrics/prometheus.ts'
 import type { GuardOptions, OriginGuard } from './origin/guard.ts'
 import type { SqlClient } from './origin/sql-client.ts'
@@ -49,8 +50,10 @@ export interface WarmerParts {
   predictor: Predictor
   schedules: (warmer: Warmer) => Schedules
   metrics: (warmer: Warmer) => Metrics
+  /** Tells Redis what readers found and what was warmed. */
+  gain: GainLog
   /** Counts a read of the application's. */
-  recordAccess: (key: string) => void
+  recordAccess: (key: string, tier: 'memory' | 'redis' | 'origin') => void
   service: ((warmer: Warmer) => ServiceParts) | null
   /** Run at the end of `stop`, each even if another throws. */
   cleanUps: (() => Promise<void>)[]

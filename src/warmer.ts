@@ -20,6 +20,11 @@ import type {
   WarmerFacade,
   WarmerStatus,
 } from './facade.ts'
+import { gainFigures } from './gain/figures.ts'
+import type { GainLog } from './gain/gain-log.ts'
+import { type WarmingPerformance, warmingPerformance } from './gain/performance.ts'
+import { poolOf, sizesOf } from './gain/sizes.ts'
+import { type CacheWarmingStats, warmingStats } from './gain/stats.ts'
 import { Emergency } from './halt.ts'
 import { batchEvent, keyEvents } from './job/describe.ts'
 import type { JobHandle } from './job/job.ts'
@@ -308,13 +313,46 @@ export class Warmer implements WarmerFacade {
     tier: CacheRead['tier']
     filledBy?: CacheRead['filledBy']
   }): void {
-    this.#parts.recordAccess(key)
+    this.#parts.recordAccess(key, tier)
     this.#measure().recordRead({ tier, filledBy })
+  }
+
+  /** Counts what readers found: the observer of a cache of this program's. */
+  get gain(): GainLog {
+    return this.#parts.gain
+  }
+
+  /**
+   * What readers of this process found, by its own counts, and how its workers are. `cache.ttl` in seconds, `cache.hitRate`
+   * from 0 to 1, null before the first read. What it means: `verdictOf`.
+   */
+  getCacheWarmingStats(): CacheWarmingStats {
+    const { settings, tasks } = this.config
+    return warmingStats({
+      enabled: this.#stopped === undefined,
+      reads: this.#parts.gain.counters.totals(),
+      ttlMs: settings.defaultTtlMs,
+      pool: poolOf(this.status()),
+      config: sizesOf(tasks, settings.maxBatchSize),
+    })
+  }
+
+  /**
+   * How well warming does, of all processes on this Redis, in the last six hours.
+   *
+   * @throws {PrewarmError} `STORE_UNREACHABLE`, `STORE_REFUSED`
+   */
+  async getWarmingPerformance(): Promise<WarmingPerformance> {
+    const { gain, commands, clock } = this.#parts
+    await gain.flush()
+    const results = (await this.jobs()).flatMap(({ result }) => result ?? [])
+    return warmingPerformance(results, await gainFigures({ commands, clock }), clock.nowMs())
   }
 
   /** Reads that were told of. */
   get reads(): { hits: number; misses: number } {
-    return this.#metrics?.reads ?? { hits: 0, misses: 0 }
+    const { hits, misses } = this.#parts.gain.counters.totals()
+    return { hits, misses }
   }
 
   /** Calls `listener` with every event of one type; the returned function ends that. */
@@ -353,6 +391,11 @@ export class Warmer implements WarmerFacade {
 
   #tell({ lane, end, ...place }: EndedBatch): void {
     this.#totals.addBatch(end)
+    if (end.status === 'done') {
+      const { task, options } = lane
+      const ttlMs = options.ttlMs ?? task.ttlMs
+      this.#parts.gain.warmed({ task: task.name, keys: end.report.keys.written, ttlMs, jitter: task.ttlJitter })
+    }
     const batch = { ...place, task: lane.task.name }
     if (this.events.isHeard('batch')) this.events.emit(batchEvent(batch, end))
     for (const event of keyEvents(batch, end)) this.events.emit(event)

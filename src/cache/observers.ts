@@ -15,5 +15,6 @@ export function tellAll(observers: readonly CacheObserver[], onError: (error: un
     read: (told: ReadTold) => each((observer) => observer.read(told)),
     error: (of: { keyspace: string | null; tier: Tier }) => each((observer) => observer.error(of)),
     invalidated: (count: number) => each((observer) => observer.invalidated(count)),
+    warmed: (of: { keyspace: string | null; ttlMs: number }) => each((observer) => observer.warmed?.(of)),
   }
 }

@@ -167,7 +167,9 @@ export class TieredCache implements CacheFacade, ChangeListener {
     if (result.value === undefined) return 'no_value'
     if (outcome === undefined)
       throw new PrewarmError('STORE_UNREACHABLE', `'${key}' was loaded, and could not be written`)
-    return outcome === 'written' ? 'written' : 'skipped_newer'
+    if (outcome !== 'written') return 'skipped_newer'
+    this.#parts.observer.warmed?.({ keyspace: item.form.keyspace, ttlMs: item.ttlMs + item.graceMs })
+    return 'written'
   }
 
   wrap<A extends readonly unknown[], R>(

@@ -126,4 +126,6 @@ export interface CacheObserver {
   error(of: { keyspace: string | null; tier: Tier }): void
   /** Keys, or tags, were invalidated by this process. */
   invalidated(count: number): void
+  /** `warm` has written a value that lives for so long. */
+  warmed?(of: { keyspace: string | null; ttlMs: number }): void
 }

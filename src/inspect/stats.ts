@@ -1,5 +1,11 @@
 import type { SqlTask } from '../config/task.ts'
+import { RedisJobLog } from '../coordination/job-log.ts'
 import { type Failure, toFailure } from '../errors.ts'
+import { gainFigures } from '../gain/figures.ts'
+import { type WarmingPerformance, warmingPerformance } from '../gain/performance.ts'
+import type { ReadTotals } from '../gain/read-counters.ts'
+import { type CacheWarmingStats, type Verdict, verdictOf, warmingStats } from '../gain/stats.ts'
+import type { JobResult } from '../types.ts'
 import type { Warmer } from '../warmer.ts'
 import { firstKeys } from './plan.ts'
 import type { Selected } from './select.ts'
@@ -29,13 +35,35 @@ export interface Stats {
     /** Hits of all reads since the server started, 0 to 1; null before the first read. */
     hitRate: number | null
   }
+  gain: Gain | null
+  /** Why there is no `gain`. */
+  gainError: Failure | null
+}
+
+/** What readers found in the last hour, and what warming did for them; of all processes that tell. */
+export interface Gain {
+  /** `warmHits`: hits on what warming had filled. `ttl` in seconds. */
+  cache: Omit<CacheWarmingStats['cache'], 'enabled'> & Pick<ReadTotals, 'stale' | 'warmHits'>
+  /** Of all services on this Redis; null where none runs. */
+  pool: CacheWarmingStats['pool']
+  verdict: Verdict[]
+  performance: WarmingPerformance
 }
 
 /** Planned keys of a task that are looked for. */
 const CHECKED = 1000
 
-/** What the store holds of each task's plan, and how Redis fares. */
-export async function stats(warmer: Warmer, selected: readonly Selected[], signal: AbortSignal): Promise<Stats> {
+/**
+ * What the store holds of each task's plan, how Redis fares, and what warming has gained.
+ *
+ * @param jobs that Redis may not remember
+ */
+export async function stats(
+  warmer: Warmer,
+  selected: readonly Selected[],
+  signal: AbortSignal,
+  jobs: readonly JobResult[] = [],
+): Promise<Stats> {
   // Redis counts our own look-ups as reads, so its figures are taken first.
   const { keyspaceHits: hits, keyspaceMisses: misses, ...server } = await warmer.store.stats()
   const tasks: TaskCoverage[] = []
@@ -46,6 +74,39 @@ export async function stats(warmer: Warmer, selected: readonly Selected[], signa
     coverage: share(present, checked),
     tasks,
     redis: { ...server, hits, misses, hitRate: share(hits, hits + misses) },
+    ...(await gainOf(warmer, jobs)),
+  }
+}
+
+/** A Redis that lets us look at values only, and not at our own records, leaves the rest of the figures. */
+async function gainOf(
+  warmer: Warmer,
+  jobs: readonly JobResult[],
+): Promise<{ gain: Gain | null; gainError: Failure | null }> {
+  const { commands, clock, instance, config } = warmer
+  const { settings } = config
+  try {
+    const figures = await gainFigures({ commands, clock })
+    const noted = await new RedisJobLog({ commands, clock, instance }).list()
+    const results = noted.flatMap(({ result }) => result ?? [])
+    const { cache, pool } = warmingStats({
+      enabled: true,
+      reads: figures.reads,
+      ttlMs: settings.defaultTtlMs,
+      pool: figures.pool,
+      config: { defaultSessionCount: null, batchSize: settings.maxBatchSize, recentWindowHours: null },
+    })
+    const { enabled: _enabled, ...told } = cache
+    const { stale, warmHits } = figures.reads
+    const gain = {
+      cache: { ...told, stale, warmHits },
+      pool,
+      verdict: verdictOf({ cache, pool }),
+      performance: warmingPerformance([...jobs, ...results], figures, clock.nowMs()),
+    }
+    return { gain, gainError: null }
+  } catch (error) {
+    return { gain: null, gainError: toFailure(error) }
   }
 }
 

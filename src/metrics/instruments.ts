@@ -5,6 +5,7 @@ export const STATUSES = ['success', 'partial', 'failed', 'cancelled', 'skipped']
 export const OUTCOMES = ['written', 'skipped_present', 'skipped_newer', 'failed', 'unknown'] as const
 export const WORKER_STATES = ['starting', 'idle', 'busy'] as const
 export const HIT_TIERS = ['memory', 'redis'] as const
+export const TIERS = ['memory', 'redis', 'origin'] as const
 export const FILLED_BY = ['warm', 'read', 'unknown'] as const
 
 /** Seconds. A job takes from milliseconds to its bound of minutes; a batch and a read from under a millisecond to seconds. */
@@ -28,9 +29,20 @@ export const COUNTERS = {
   warming_rate_limit_hits_total: ['Times that work had to wait for leave to ask the origin.', []],
   warming_emergency_stops_total: ['Emergency stops, by hand and by the origin.', []],
   warming_cache_writes_total: ['Keys whose write Redis confirmed.', []],
+  process_cpu_seconds_total: ['CPU time that the process took, user and system.', []],
+} as const
+
+/** What readers found; set at a scrape. */
+export const READ_COUNTERS = {
   cache_hits_total: ['Reads served without the origin, by tier and by what had filled it.', ['tier', 'filled_by']],
   cache_misses_total: ['Reads that went to the origin.', []],
-  process_cpu_seconds_total: ['CPU time that the process took, user and system.', []],
+  cache_stale_total: ['Of the hits, those on a value in its grace, while it was refreshed.', ['tier']],
+  cache_errors_total: ['Times that a layer could not be asked, or that a load failed (tier origin).', ['tier']],
+  cache_invalidations_total: ['Keys, or tags, that this process invalidated.', []],
+  cache_keyspace_reads_total: [
+    'Reads by keyspace (a task, or other); result stale: those of the hits that were in their grace; error: as cache_errors_total.',
+    ['keyspace', 'result'],
+  ],
 } as const
 
 export const GAUGES = {
@@ -62,3 +74,6 @@ export const HISTOGRAMS = {
   warming_batch_duration_seconds: ["A batch's duration, from the permit to its end.", BATCH_BUCKETS],
   warming_origin_duration_seconds: ['What a batch spent at the origin.', BATCH_BUCKETS],
 } as const
+
+/** Name and help. Its buckets are those of src/gain/read-latency.ts. */
+export const READ_DURATION = ['cache_read_duration_seconds', 'How long reads took, by the tier that answered.'] as const

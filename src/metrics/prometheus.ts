@@ -5,22 +5,23 @@ import type { Clock } from '../clock.ts'
 import type { EventLog } from '../events/event-log.ts'
 import type { EventKeys, EventOf } from '../events/types.ts'
 import type { WarmerStatus } from '../facade.ts'
+import { ReadCounters } from '../gain/read-counters.ts'
 import type { StoreStats } from '../store/types.ts'
 import {
   COUNTERS,
-  FILLED_BY,
   GAUGES,
   HISTOGRAMS,
-  HIT_TIERS,
   MAX_PRIORITIES,
   MAX_TASKS,
   OUTCOMES,
+  READ_COUNTERS,
   STATUSES,
   STORE_GAUGES,
   STRATEGIES,
   WORKER_STATES,
 } from './instruments.ts'
 import { BoundedLabels, oneOf } from './labels.ts'
+import { readDurationText, setReadSeries } from './read-series.ts'
 import { UnseenKeys } from './unseen-keys.ts'
 
 /** A read of an application's, through a cache that prewarm knows of. */
@@ -50,6 +51,8 @@ export interface MetricsOptions {
   /** Names of the configured tasks: the only values of the label `task`, besides `other`. */
   tasks: () => readonly string[]
   clock: Clock
+  /** Counts of reads that something else feeds, too: a cache. @default new ones */
+  reads?: ReadCounters
 }
 
 /** Longest wait of a scrape for Redis, ms. */
@@ -61,13 +64,14 @@ const STORE_GIVEN_UP_MS = 60_000
 type Gauges<T> = { [name in keyof T]: Gauge }
 
 /** Counts from now on what `events` tells, in a registry of its own. */
-export function createMetrics({ events, status, storeStats, tasks, clock }: MetricsOptions): Metrics {
+export function createMetrics(options: MetricsOptions): Metrics {
+  const { events, status, storeStats, tasks, clock, reads = new ReadCounters() } = options
   const registry = new Registry()
   const registers = [registry]
-  const counters = mapped(
-    COUNTERS,
-    (name, [help, labels]) => new Counter({ name, help, labelNames: labels, registers }),
-  )
+  const counter = (name: string, [help, labels]: readonly [string, readonly string[]]) =>
+    new Counter({ name, help, labelNames: [...labels], registers })
+  const counters = mapped(COUNTERS, counter)
+  const readCounters = mapped(READ_COUNTERS, counter)
   const histograms = mapped(HISTOGRAMS, (name, [help, buckets]) => {
     return new Histogram({ name, help, buckets: [...buckets], registers })
   })
@@ -77,7 +81,6 @@ export function createMetrics({ events, status, storeStats, tasks, clock }: Metr
   const storeGauges = mapped(STORE_GAUGES, gauge)
   const taskLabels = new BoundedLabels(MAX_TASKS)
   const unseen = new UnseenKeys()
-  const reads = { hits: 0, misses: 0 }
 
   const taskLabel = (task: string) => (tasks().includes(task) ? taskLabels.of(task) : 'other')
   const countKeys = (task: string, keys: EventKeys) => {
@@ -123,7 +126,6 @@ export function createMetrics({ events, status, storeStats, tasks, clock }: Metr
   // A counter that is there from the start, at 0, is one whose first increment Prometheus sees.
   for (const strategy of STRATEGIES)
     for (const end of STATUSES) counters.warming_jobs_total.inc({ strategy, status: end }, 0)
-  for (const tier of HIT_TIERS) for (const filled_by of FILLED_BY) counters.cache_hits_total.inc({ tier, filled_by }, 0)
   gauges.cache_warmup_status.set(-1)
   gauges.prewarm_build_info.set({ version: ownVersion() }, 1)
   gauges.process_start_time_seconds.set(clock.nowMs() / 1000 - process.uptime())
@@ -143,21 +145,17 @@ export function createMetrics({ events, status, storeStats, tasks, clock }: Metr
   }
 
   return {
-    reads,
-    recordRead({ tier, filledBy }) {
-      if (tier === 'origin') {
-        reads.misses++
-        counters.cache_misses_total.inc()
-      } else {
-        reads.hits++
-        counters.cache_hits_total.inc({ tier: oneOf(HIT_TIERS, tier), filled_by: oneOf(FILLED_BY, filledBy) })
-      }
+    get reads() {
+      const { hits, misses } = reads.totals()
+      return { hits, misses }
     },
+    recordRead: (read) => reads.told(read),
     async text() {
       // A part that can't be read is left as it was: the others are worth a scrape.
-      for (const part of [showTasks, () => look(status()), lookAtProcess]) attempt(part)
+      for (const part of [showTasks, () => look(status()), lookAtProcess, () => setReadSeries(readCounters, reads)])
+        attempt(part)
       await lookAtStore()
-      return { contentType: registry.contentType, text: await registry.metrics() }
+      return { contentType: registry.contentType, text: `${await registry.metrics()}\n${readDurationText(reads)}` }
     },
     close() {
       for (const unsubscribe of subscriptions.splice(0)) unsubscribe()

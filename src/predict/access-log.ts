@@ -1,11 +1,22 @@
 import type { Clock } from '../clock.ts'
 import type { Commands } from '../coordination/types.ts'
-import { ADD_READS, BUCKET_KEYS, bucketKey, bucketOf, KEPT_MS, LAST_KEY } from './buckets.ts'
+import {
+  ADD_READS,
+  ADD_TIERS,
+  BUCKET_KEYS,
+  BUCKET_MS,
+  bucketKey,
+  bucketOf,
+  KEPT_MS,
+  LAST_KEY,
+  tiersKey,
+} from './buckets.ts'
+import { type Count, HotCounts } from './hot-counts.ts'
 
 export interface AccessLogOptions {
   commands: Commands
   clock: Clock
-  /** Keys counted between two flushes; when there are more, those read least are forgotten. @default 10_000 */
+  /** Counters for the reads between two flushes; where there are more keys, those read least are forgotten. @default 10_000 */
   capacity?: number
   /** Time between two flushes, ms. @default 5000 */
   flushMs?: number
@@ -13,23 +24,31 @@ export interface AccessLogOptions {
   onError?: (error: unknown) => void
 }
 
-interface Count {
-  reads: number
-  lastMs: number
+/** Where a value was found; `origin` is a miss. */
+type Tier = 'memory' | 'redis' | 'origin'
+
+/** What was read in one bucket and is not in Redis yet. */
+class Unsent {
+  readonly counts: HotCounts
+  readonly tiers = { memory: 0, redis: 0, origin: 0 }
+
+  constructor(capacity: number) {
+    this.counts = new HotCounts(capacity)
+  }
 }
 
 /** Keys of one script call: it blocks the server while it runs. */
 const CHUNK = 1000
 /** A longer key is a mistake, and is not counted. In characters. */
 const MAX_KEY_LENGTH = 4096
-/** Share of the keys that goes when there are too many: looking for the least read one at each new key would be dear. */
-const FORGOTTEN = 0.2
 
 /**
  * Counts which keys are read: in memory, and every few seconds in Redis, for all processes together. Only users' reads
  * belong here; what the warmer itself reads and writes is no demand.
  *
- * The counts are for ranking: a flush whose answer was lost may be counted twice, and what is read rarely may be forgotten.
+ * The counts are for ranking: a flush whose answer was lost may be counted twice, and what is read rarely may be forgotten:
+ * of more keys than `capacity`, a key that had more than one in `capacity / 10` of all reads since the last flush never is
+ * ({@linkcode HotCounts}).
  */
 export class AccessLog {
   readonly #commands: Commands
@@ -38,7 +57,10 @@ export class AccessLog {
   readonly #flushMs: number
   readonly #onError: (error: unknown) => void
   /** Not in Redis yet, by bucket: one, or two for a moment when a bucket ends. */
-  readonly #unsent = new Map<number, Map<string, Count>>()
+  readonly #unsent = new Map<number, Unsent>()
+  /** The bucket that was read in last: nearly every read is in it. */
+  #latest: Unsent | undefined
+  #latestFromMs = 0
   #flushing: Promise<void> = Promise.resolve()
   #takeBackTimer: (() => void) | undefined
   #isStarted = false
@@ -58,14 +80,22 @@ export class AccessLog {
   /** Keys that are counted and not in Redis yet. */
   get size(): number {
     let size = 0
-    for (const counts of this.#unsent.values()) size += counts.size
+    for (const { counts } of this.#unsent.values()) size += counts.size
     return size
   }
 
-  /** Counts one read. */
-  record(key: string): void {
-    const nowMs = this.#clock.nowMs()
-    this.#add(bucketOf(nowMs), key, 1, nowMs)
+  /** Counts one read, by where it was served from if that is told. @param nowMs ms since 1970 */
+  record(key: string, tier?: Tier, nowMs = this.#clock.nowMs()): void {
+    if (key === '' || key.length > MAX_KEY_LENGTH) return
+    let unsent = this.#latest
+    const age = nowMs - this.#latestFromMs
+    if (unsent === undefined || age < 0 || age >= BUCKET_MS) {
+      const bucket = bucketOf(nowMs)
+      unsent = this.#latest = this.#in(bucket)
+      this.#latestFromMs = bucket * BUCKET_MS
+    }
+    unsent.counts.add(key, 1, nowMs)
+    if (tier !== undefined) unsent.tiers[tier]++
   }
 
   /** Flushes every few seconds from now on. Safe to call twice. */
@@ -98,51 +128,64 @@ export class AccessLog {
     })
   }
 
-  #add(bucket: number, key: string, reads: number, lastMs: number): void {
-    if (key === '' || key.length > MAX_KEY_LENGTH) return
-    let counts = this.#unsent.get(bucket)
-    if (counts === undefined) {
-      counts = new Map()
-      this.#unsent.set(bucket, counts)
+  #in(bucket: number): Unsent {
+    let unsent = this.#unsent.get(bucket)
+    if (unsent === undefined) {
+      unsent = new Unsent(this.#capacity)
+      this.#unsent.set(bucket, unsent)
       // While Redis is away, the latest reads are the ones worth keeping.
-      if (this.#unsent.size > 2) this.#unsent.delete(Math.min(...this.#unsent.keys()))
+      if (this.#unsent.size > 2) this.#forget(Math.min(...this.#unsent.keys()))
     }
-    const count = counts.get(key)
-    if (count !== undefined) {
-      count.reads += reads
-      count.lastMs = Math.max(count.lastMs, lastMs)
-      return
-    }
-    if (counts.size >= this.#capacity) forgetLeast(counts, Math.ceil(this.#capacity * FORGOTTEN))
-    counts.set(key, { reads, lastMs })
+    return unsent
+  }
+
+  #forget(bucket: number): void {
+    if (this.#unsent.get(bucket) === this.#latest) this.#latest = undefined
+    this.#unsent.delete(bucket)
   }
 
   async #send(): Promise<void> {
     const sending = [...this.#unsent]
     this.#unsent.clear()
-    const chunks = sending.flatMap(([bucket, counts]) => chunksOf(bucket, [...counts]))
-    for (const [index, { bucket, counts }] of chunks.entries()) {
-      const args = counts.flatMap(([key, { reads, lastMs }]) => [key, reads, lastMs])
+    this.#latest = undefined
+    const calls = sending.flatMap(([bucket, unsent]) => this.#callsOf(bucket, unsent))
+    for (const [index, call] of calls.entries()) {
       try {
-        await this.#commands.script(ADD_READS, [bucketKey(bucket), LAST_KEY], [BUCKET_KEYS, KEPT_MS, ...args])
+        await call.send()
       } catch (error) {
-        for (const left of chunks.slice(index))
-          for (const [key, { reads, lastMs }] of left.counts) this.#add(left.bucket, key, reads, lastMs)
+        for (const left of calls.slice(index)) left.takeBack()
         this.#onError(error)
         return
       }
     }
   }
+
+  #callsOf(bucket: number, { counts, tiers }: Unsent): { send(): Promise<unknown>; takeBack(): void }[] {
+    const calls = chunksOf([...counts.entries()]).map((chunk) => ({
+      send: () => {
+        const args = chunk.flatMap(([key, { reads, lastMs }]) => [key, reads, lastMs])
+        return this.#commands.script(ADD_READS, [bucketKey(bucket), LAST_KEY], [BUCKET_KEYS, KEPT_MS, ...args])
+      },
+      takeBack: () => {
+        for (const [key, { reads, lastMs }] of chunk) this.#in(bucket).counts.add(key, reads, lastMs)
+      },
+    }))
+    const told = (['memory', 'redis', 'origin'] as const).filter((tier) => tiers[tier] > 0)
+    if (told.length > 0) {
+      const args = told.flatMap((tier) => [tier, tiers[tier]])
+      calls.push({
+        send: () => this.#commands.script(ADD_TIERS, [tiersKey(bucket)], [KEPT_MS, ...args]),
+        takeBack: () => {
+          for (const tier of told) this.#in(bucket).tiers[tier] += tiers[tier]
+        },
+      })
+    }
+    return calls
+  }
 }
 
-function chunksOf(bucket: number, counts: [string, Count][]): { bucket: number; counts: [string, Count][] }[] {
+function chunksOf(counts: [string, Count][]): [string, Count][][] {
   const chunks = []
-  for (let at = 0; at < counts.length; at += CHUNK) chunks.push({ bucket, counts: counts.slice(at, at + CHUNK) })
+  for (let at = 0; at < counts.length; at += CHUNK) chunks.push(counts.slice(at, at + CHUNK))
   return chunks
-}
-
-/** Drops the `count` keys with the fewest reads; of equals, those that came first. */
-function forgetLeast(counts: Map<string, Count>, count: number): void {
-  const least = [...counts].sort(([, a], [, b]) => a.reads - b.reads).slice(0, count)
-  for (const [key] of least) counts.delete(key)
 }

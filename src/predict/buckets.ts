@@ -18,6 +18,19 @@ export function bucketKey(bucket: number): string {
   return `prewarm:access:${bucket}`
 }
 
+/** Hash: how many reads were served by which tier in this bucket. */
+export function tiersKey(bucket: number): string {
+  return `prewarm:access:tiers:${bucket}`
+}
+
+/** Adds counts to a hash. KEYS: it. ARGV: ms to keep it; then for each field its name, its count. */
+export const ADD_TIERS: Script = {
+  text: `
+for at = 2, #ARGV, 2 do redis.call('HINCRBY', KEYS[1], ARGV[at], ARGV[at + 1]) end
+return redis.call('PEXPIRE', KEYS[1], ARGV[1])
+`,
+}
+
 /**
  * Adds reads to a bucket.
  *

@@ -3,6 +3,7 @@ import type { LoadTask, Task } from '../../src/config/task.ts'
 import { MemoryJobLog } from '../../src/coordination/memory-job-log.ts'
 import { EventLog } from '../../src/events/event-log.ts'
 import type { Schedules } from '../../src/facade.ts'
+import { GainLog } from '../../src/gain/gain-log.ts'
 import type { Metrics } from '../../src/metrics/prometheus.ts'
 import { FunctionOrigin } from '../../src/origin/function.ts'
 import { OriginGuard } from '../../src/origin/guard.ts'
@@ -89,6 +90,7 @@ export function benchOf(
     random: () => 0.5,
     locks: new MemoryLocks(),
     predictor: { predict: async () => [] },
+    gain: new GainLog({ commands, clock }),
     recordAccess() {},
     workerSetup,
     schedules: () => SCHEDULES,

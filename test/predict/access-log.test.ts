@@ -2,7 +2,7 @@ import { describe, it } from 'node:test'
 import { assert, assertEquals, assertThrows } from '@std/assert'
 import fc from 'fast-check'
 import { AccessLog, type AccessLogOptions } from '../../src/predict/access-log.ts'
-import { ADD_READS, BUCKET_MS } from '../../src/predict/buckets.ts'
+import { ADD_READS, ADD_TIERS, BUCKET_MS } from '../../src/predict/buckets.ts'
 import { FakeClock, turn } from '../fakes/clock.ts'
 import { FakeCommands } from '../fakes/commands.ts'
 import { checkAsync } from '../support/property.ts'
@@ -24,10 +24,18 @@ function setUp(options: Partial<AccessLogOptions> = {}) {
     }
     return bucket.size
   })
+  const tiers: Record<string, number> = {}
+  commands.onScript(ADD_TIERS, ([key = ''], [, ...args]) => {
+    for (let at = 0; at < args.length; at += 2) {
+      const name = `${key} ${args[at]}`
+      tiers[name] = (tiers[name] ?? 0) + Number(args[at + 1])
+    }
+    return 1
+  })
   const errors: unknown[] = []
   const log = new AccessLog({ commands, clock, onError: (error) => errors.push(error), ...options })
   const held = () => Object.fromEntries([...stored].map(([bucket, counts]) => [bucket, Object.fromEntries(counts)]))
-  return { clock, commands, log, held, lastReads, sizes, errors }
+  return { clock, commands, log, held, lastReads, sizes, errors, tiers }
 }
 const BUCKET = 'prewarm:access:1000'
 
@@ -59,6 +67,25 @@ describe('AccessLog', () => {
     log.record('a')
     await log.flush()
     assertEquals(held(), { [BUCKET]: { a: 2 }, 'prewarm:access:1001': { a: 1 } })
+  })
+
+  it('counts reads by tier beside that, where it is told', async () => {
+    const { clock, commands, log, held, tiers } = setUp()
+    for (const tier of ['memory', 'redis', 'memory', 'origin'] as const) log.record('a', tier)
+    log.record('a')
+    log.record('a', 'memory', clock.nowMs() + BUCKET_MS)
+    commands.isDown = true
+    await log.flush()
+    commands.isDown = false
+    log.record('a', 'redis')
+    await log.flush()
+    assertEquals(tiers, {
+      'prewarm:access:tiers:1000 memory': 2,
+      'prewarm:access:tiers:1000 redis': 2,
+      'prewarm:access:tiers:1000 origin': 1,
+      'prewarm:access:tiers:1001 memory': 1,
+    })
+    assertEquals(held(), { [BUCKET]: { a: 6 }, 'prewarm:access:1001': { a: 1 } })
   })
 
   it('forgets the keys read least when there are too many', () => {

@@ -26,7 +26,7 @@ const FIELDS = [
 ]
 
 /**
- * The sessions that were active in the last 24 hours and may still be used, newest first, as hashes
+ * The sessions that were active in the last 24 hours (`--hours`) and may still be used, newest first, as hashes
  * `session:{token_prefix}`; times in Postgres' text form, a null field left out.
  *
  * The key is the token's first 16 characters, so that keys in logs and monitors let nobody in. That has a price:
@@ -49,7 +49,10 @@ export function sessionTasks(options: SessionTaskOptions = {}): Record<'sessions
       critical: true,
       tags: ['sessions'],
       batchSize: SESSION_BATCH_SIZE,
-      params: z.object({ limit: z.number().int().min(1).max(1_000_000).default(limit) }),
+      params: z.object({
+        limit: z.number().int().min(1).max(1_000_000).default(limit),
+        hours: z.number().int().min(1).max(8760).default(RECENT_WINDOW_HOURS),
+      }),
       // No order key: one statement sees one moment, so a prefix can't be met in two pages that don't know of each other.
       query: `
         with hot as materialized (
@@ -59,7 +62,7 @@ export function sessionTasks(options: SessionTaskOptions = {}): Record<'sessions
             left(s.token, ${TOKEN_PREFIX_LENGTH}) as prefix
           from ${table('user_sessions')} s
           join ${table('users')} u on u.id = s.user_id
-          where s.last_activity_at > now() - interval '${RECENT_WINDOW_HOURS} hours' and ${isUsable}
+          where s.last_activity_at > now() - make_interval(hours => :hours::int) and ${isUsable}
           order by s.last_activity_at desc, s.id
           limit :limit
         ), shared as (

@@ -1,0 +1,106 @@
+/** Caches as an application opens them, through the public door, and what tests of them share. */
+import type { Redis } from 'ioredis'
+import { type Cache, type CacheOptions, createCache, type Load, type ReadTold } from '../../src/index.ts'
+
+/** A test that runs beside others must not take Redis for slow. */
+const PATIENT = { redisTimeout: '5s' } as const
+
+export interface Desk {
+  open(options?: CacheOptions): Promise<Cache>
+  closeAll(): Promise<void>
+}
+
+/** Opens caches on one Redis, and closes them together. */
+export function cacheDesk(url: () => string): Desk {
+  let all: Cache[] = []
+  return {
+    async open(options = {}) {
+      const given = options.warmer === undefined ? { redis: url(), env: {} } : {}
+      const cache = await createCache({ ...PATIENT, ...given, ...options })
+      all.push(cache)
+      return cache
+    },
+    async closeAll() {
+      await Promise.all(all.map((cache) => cache.close()))
+      all = []
+    },
+  }
+}
+
+/** Loads that end when the test says so. */
+export interface HeldLoads<T> {
+  load: Load<T>
+  readonly count: number
+  /** Most that ran at once. */
+  readonly mostAtOnce: number
+  /** Resolves when so many have begun. */
+  begun(count: number): Promise<void>
+  /** Ends those that run. */
+  answer(value: T | undefined): void
+  fail(error: Error): void
+}
+
+export function heldLoads<T>(): HeldLoads<T> {
+  let [count, mostAtOnce] = [0, 0]
+  const running = new Set<{ resolve: (value: T | undefined) => void; reject: (error: Error) => void }>()
+  const watchers = new Set<() => void>()
+  const end = (how: (one: { resolve: (value: T | undefined) => void; reject: (error: Error) => void }) => void) => {
+    const ended = [...running]
+    running.clear()
+    for (const one of ended) how(one)
+  }
+  return {
+    load: () =>
+      new Promise((resolve, reject) => {
+        count++
+        running.add({ resolve, reject })
+        mostAtOnce = Math.max(mostAtOnce, running.size)
+        for (const watch of watchers) watch()
+      }),
+    get count() {
+      return count
+    },
+    get mostAtOnce() {
+      return mostAtOnce
+    },
+    begun: (wanted) =>
+      new Promise((resolve) => {
+        const watch = () => {
+          if (count < wanted) return
+          watchers.delete(watch)
+          resolve()
+        }
+        watchers.add(watch)
+        watch()
+      }),
+    answer: (value) => end(({ resolve }) => resolve(value)),
+    fail: (error) => end(({ reject }) => reject(error)),
+  }
+}
+
+/** An observer that keeps what it is told. */
+export function listening() {
+  const told = { reads: [] as ReadTold[], errors: 0, invalidated: 0 }
+  const observer = {
+    read: (read: ReadTold) => void told.reads.push({ ...read }),
+    error: () => void told.errors++,
+    invalidated: (count: number) => void (told.invalidated += count),
+  }
+  return { told, observer }
+}
+
+/** The ids of this server's connections of that name. */
+export async function connectionsOf(redis: Redis, name: 'prewarm-cache' | 'prewarm-cache-ear'): Promise<string[]> {
+  const list = String(await redis.client('LIST'))
+  return [...list.matchAll(new RegExp(`^id=(\\d+) .* name=${name} `, 'gm'))].map(([, id]) => id as string)
+}
+
+/** How many commands the server has run, in scripts or not, without those that only ask how it is. */
+export async function commandsRun(redis: Redis): Promise<number> {
+  const stats = await redis.info('commandstats')
+  let sum = 0
+  for (const [, name, calls] of stats.matchAll(/^cmdstat_([^:]+):calls=(\d+)/gm)) {
+    if (!/^(ping|info|config|client)/.test(name as string)) sum += Number(calls)
+  }
+  return sum
+}
