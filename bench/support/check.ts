@@ -14,6 +14,6 @@ export function setting(name: string, fallback: number): number {
 export function target(what: string, value: number, bound: '>=' | '<', limit: number, unit = 'x'): void {
   const reached = bound === '>=' ? value >= limit : value < limit
   console.log(
-    `${reached ? 'reached' : 'MISSED '}  ${what}: ${value.toFixed(2)}${unit} (target ${bound} ${limit}${unit})`,
+    `${reached ? 'reached' : 'MISSED '}  ${what}: ${value.toFixed(value < 0.1 ? 4 : 2)}${unit} (target ${bound} ${limit}${unit})`,
   )
 }

@@ -39,6 +39,8 @@ export async function timeHitsDuring(redis: Redis, key: string, until: Promise<u
 
 export function showMs(name: string, values: number[]): void {
   const { p50, p95, p99, max } = quantiles(values)
-  const shown = Object.entries({ p50, p95, p99, max }).map(([quantile, ms]) => `${quantile} ${ms.toFixed(2)}`)
+  const shown = Object.entries({ p50, p95, p99, max }).map(
+    ([quantile, ms]) => `${quantile} ${ms.toFixed(ms < 0.1 ? 4 : 2)}`,
+  )
   console.log(`${name}: ${shown.join(', ')} ms (${values.length} reads)`)
 }

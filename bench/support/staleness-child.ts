@@ -18,11 +18,10 @@ const cache = await createCache({ redis: url, env: {}, defaultTtl: '1h', refresh
 const load = async () => ({ n: Number(await redis.get(originKey)) })
 const tell = (message: FromChild) => process.send?.(message)
 
+let isOver = false
 process.on('message', (message) => {
   if (message === 'clock') tell({ clockNs: Bun.nanoseconds() })
-  else if (message === 'end') {
-    void cache.close().then(() => process.exit(0))
-  }
+  else if (message === 'end') isOver = true
 })
 
 let last = 0
@@ -30,7 +29,7 @@ let lastOldNs = 0
 let inMemory = 0
 let told = true
 tell({ ready: true })
-for (;;) {
+while (!isOver) {
   const beganNs = Bun.nanoseconds()
   const { value, tier } = await cache.read<{ n: number }>(key, { load })
   if (value !== undefined && value.n !== last) {
@@ -49,3 +48,6 @@ for (;;) {
   }
   await new Promise((resolve) => setImmediate(resolve))
 }
+await cache.close()
+redis.disconnect()
+process.exit(0)

@@ -31,6 +31,7 @@ export class CarefulTier {
   readonly #timeoutMs: number
   readonly #onError: () => void
   readonly #breaker: TierBreaker
+  readonly #releasing = new Set<Promise<void>>()
   #waiting: Waiting[] = []
 
   constructor({ tier, clock, timeoutMs, onError }: CarefulOptions) {
@@ -49,7 +50,10 @@ export class CarefulTier {
   }
 
   lease(key: string): Promise<Lease | null> {
-    return this.#bounded(() => this.#tier.lease(key))
+    return this.#bounded(
+      () => this.#tier.lease(key),
+      (late) => late !== null && void this.release([key], late),
+    )
   }
 
   ticket(): Promise<Lease | null> {
@@ -67,8 +71,17 @@ export class CarefulTier {
     return this.#bounded(() => this.#tier.fill(fills, options))
   }
 
-  async release(keys: readonly string[], lease: Lease): Promise<void> {
-    if (lease.token !== '') await this.#bounded(() => this.#tier.release(keys, lease))
+  /** Whatever the state of Redis: it tells nothing of it, as it never throws, and is worth a try. */
+  release(keys: readonly string[], lease: Lease): Promise<void> {
+    if (lease.token === '') return Promise.resolve()
+    const releasing = this.#tier.release(keys, lease).finally(() => this.#releasing.delete(releasing))
+    this.#releasing.add(releasing)
+    return releasing
+  }
+
+  /** Resolves when no lease is being given back any more. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#releasing)
   }
 
   #send(): void {
@@ -88,7 +101,7 @@ export class CarefulTier {
 
   #giveBack(asked: readonly Waiting[], late: readonly Found[]): void {
     for (const [index, found] of late.entries())
-      if (found.state === 'leased') void this.#tier.release([(asked[index] as Waiting).ask.key], found.lease)
+      if (found.state === 'leased') void this.release([(asked[index] as Waiting).ask.key], found.lease)
   }
 
   async #bounded<T>(work: () => Promise<T>, onLate: (result: T) => void = () => {}): Promise<T | null> {

@@ -10,6 +10,7 @@ import type { MemoryLayer } from './memory.ts'
 import type { CacheLimits } from './options.ts'
 import type { Found, Lease } from './tier.ts'
 import type { CacheObserver, Tier } from './types.ts'
+import { Wakers } from './wakers.ts'
 import { type Loaded, writeLoaded } from './write-loaded.ts'
 
 export interface FetcherOptions {
@@ -37,39 +38,71 @@ const MAX_PAUSE_MS = 40
 export class Fetcher {
   readonly #options: FetcherOptions
   readonly #times = new LoadTimes()
-  readonly #waking = new Map<string, Set<() => void>>()
-  readonly #background = new Set<Promise<void>>()
+  readonly #wakers: Wakers
   readonly #refreshing = new Set<string>()
+  readonly #maxRefreshes: number
+  /** Pieces of work on their way, and who waits for the last one. */
+  #running = 0
+  readonly #idle: (() => void)[] = []
 
   constructor(options: FetcherOptions) {
+    const { clock, limits, closing } = options
     this.#options = options
+    this.#wakers = new Wakers(clock)
+    // Readers come first.
+    this.#maxRefreshes = Math.ceil(limits.maxLoads / 2)
+    closing.addEventListener('abort', () => this.#wakers.wake(null), { once: true })
+  }
+
+  get running(): number {
+    return this.#running
   }
 
   /** Settles each item; `loadAll` null: nothing is loaded, what is not there is a miss. */
-  async fetch(items: readonly Item[], loadAll: LoadAll | null, again: (item: Item) => void): Promise<void> {
-    try {
-      const { tier } = this.#options
-      const wantsLease = loadAll !== null
-      const found = await Promise.all(items.map(({ key, form }) => tier.read({ key, form: form.type, wantsLease })))
-      const ours: { item: Item; lease: Lease | null }[] = []
-      const waiting: Promise<void>[] = []
-      for (const [index, item] of items.entries()) {
-        const one = found[index] as Found | null
-        if (this.#serve(item, one, again)) continue
-        if (loadAll === null) item.settle({ result: missed(), expiresAtMs: 0 })
-        else if (one?.state === 'waiting') waiting.push(this.#wait(item, loadAll, again))
-        else if (one?.state === 'held') waiting.push(this.reload(item, loadAll))
-        else ours.push({ item, lease: one?.state === 'leased' ? one.lease : null })
-      }
-      if (ours.length > 0) waiting.push(this.load(ours, loadAll as LoadAll, { replace: false }))
-      await Promise.all(waiting)
-    } catch (error) {
-      for (const item of items) item.fail(error)
+  fetch(items: readonly Item[], loadAll: LoadAll | null, again: (item: Item) => void): void {
+    this.#track(items, () => this.#fetch(items, loadAll, again))
+  }
+
+  /** Loads items in any case, together, over what is there. */
+  reload(items: readonly Item[], loadAll: LoadAll): void {
+    this.#track(items, () => this.#reload(items, loadAll))
+  }
+
+  /** Runs work that settles items. */
+  #track(items: readonly Item[], work: () => Promise<void>): void {
+    this.#running++
+    void work()
+      .catch((error) => {
+        for (const item of items) item.fail(error)
+      })
+      .finally(() => {
+        this.#running--
+        if (this.#running === 0) for (const tell of this.#idle.splice(0)) tell()
+      })
+  }
+
+  async #fetch(items: readonly Item[], loadAll: LoadAll | null, again: (item: Item) => void): Promise<void> {
+    const { tier } = this.#options
+    const wantsLease = loadAll !== null
+    const found = await Promise.all(items.map(({ key, form }) => tier.read({ key, form: form.type, wantsLease })))
+    const ours: { item: Item; lease: Lease | null }[] = []
+    const unreadable: Item[] = []
+    const waiting: Promise<void>[] = []
+    for (const [index, item] of items.entries()) {
+      const one = found[index] as Found | null
+      if (this.#serve(item, one, again)) continue
+      if (loadAll === null) item.settle({ result: missed(), expiresAtMs: 0 })
+      else if (one?.state === 'waiting') waiting.push(this.#wait(item, loadAll, again))
+      else if (one?.state === 'held') unreadable.push(item)
+      else ours.push({ item, lease: one?.state === 'leased' ? one.lease : null })
     }
+    if (unreadable.length > 0) waiting.push(this.#reload(unreadable, loadAll as LoadAll))
+    if (ours.length > 0) waiting.push(this.#load(ours, loadAll as LoadAll, { replace: false }))
+    await Promise.all(waiting)
   }
 
   /** Loads items and writes them under the lease that each has; without one nothing is written. */
-  async load(
+  async #load(
     ours: readonly { item: Item; lease: Lease | null }[],
     loadAll: LoadAll,
     { replace }: LoadOptions,
@@ -82,53 +115,59 @@ export class Fetcher {
     const versions = tags.length === 0 ? [] : await tier.tagVersions(tags)
     let got: Map<string, Got>
     try {
-      const startNs = clock.nowNs()
-      got = await gate.run(() => this.#bounded(items, loadAll))
-      this.#times.add(keyspace, (clock.nowNs() - startNs) / 1e6)
+      got = await gate.run(async () => {
+        const startNs = clock.nowNs()
+        const brought = await this.#bounded(items, loadAll)
+        this.#times.add(keyspace, (clock.nowNs() - startNs) / 1e6)
+        return brought
+      })
     } catch (error) {
       this.#failed(ours, keyspace, 'origin')
       for (const { item } of ours) item.fail(error)
       return
     }
+    // Without the tags' versions nothing can be written.
+    if (versions === null) for (const { item, lease } of ours) if (lease !== null) void tier.release([item.key], lease)
     const loaded: Loaded[] = []
-    for (const { item, lease } of ours) {
+    for (const { item, lease: held } of ours) {
+      const lease = versions === null ? null : held
       const one = got.get(item.key) ?? { value: undefined }
       if ('error' in one) {
         this.#failed([{ item, lease }], item.form.keyspace, 'origin')
         item.fail(one.error)
-      } else loaded.push({ item, lease: versions === null ? null : lease, got: one })
+      } else loaded.push({ item, lease, got: one })
     }
     const versionOf = new Map(tags.map((tag, index) => [tag, versions?.[index] ?? '']))
     await writeLoaded(loaded, versionOf, replace, this.#options)
   }
 
-  /** Loads in any case, over what is there. */
-  async reload(item: Item, loadAll: LoadAll): Promise<void> {
+  async #reload(items: readonly Item[], loadAll: LoadAll): Promise<void> {
     const { tier } = this.#options
-    const lease = (await tier.lease(item.key)) ?? (await tier.ticket())
-    await this.load([{ item, lease }], loadAll, { replace: true })
+    const ours = items.map(async (item) => ({ item, lease: (await tier.lease(item.key)) ?? (await tier.ticket()) }))
+    await this.#load(await Promise.all(ours), loadAll, { replace: true })
   }
 
-  /** Refreshes in the background what is there and due; one reader of all processes does. */
+  /**
+   * Refreshes in the background what is there and due; one reader of all processes does. It never queues up before readers:
+   * where half of the loads are refreshes already it is left to a later read.
+   */
   refresh(item: Item, loadAll: LoadAll): void {
+    const { tier, memory, closing } = this.#options
     const { key } = item
-    if (this.#refreshing.has(key)) {
-      this.#options.memory.done(item.asked)
+    if (this.#refreshing.has(key) || this.#refreshing.size >= this.#maxRefreshes || closing.aborted) {
+      memory.done(item.asked)
       return
     }
     this.#refreshing.add(key)
-    const work = (async () => {
-      const lease = await this.#options.tier.lease(key)
-      if (lease !== null) await this.load([{ item, lease }], loadAll, { replace: true })
-    })()
-    const ended = work
-      .catch(() => {})
-      .finally(() => {
-        this.#options.memory.done(item.asked)
+    this.#track([item], async () => {
+      try {
+        const lease = await tier.lease(key)
+        if (lease !== null) await this.#load([{ item, lease }], loadAll, { replace: true })
+      } finally {
+        memory.done(item.asked)
         this.#refreshing.delete(key)
-        this.#background.delete(ended)
-      })
-    this.#background.add(ended)
+      }
+    })
   }
 
   /** Whether something fresh for so long is refreshed already. */
@@ -138,13 +177,13 @@ export class Fetcher {
 
   /** Whoever waits for these keys looks again. */
   wake(keys: readonly string[] | null): void {
-    const all = keys === null ? [...this.#waking.values()] : keys.flatMap((key) => this.#waking.get(key) ?? [])
-    for (const wakers of all) for (const wake of wakers) wake()
+    this.#wakers.wake(keys)
   }
 
-  /** Resolves when nothing runs in the background any more. */
+  /** Resolves when nothing runs any more, in the background neither, and every lease has been given back. */
   async settled(): Promise<void> {
-    await Promise.all(this.#background)
+    if (this.#running > 0) await new Promise<void>((resolve) => void this.#idle.push(resolve))
+    await this.#options.tier.settled()
   }
 
   /** Settles an item with what Redis holds; false if it holds nothing, or nothing that can be read. */
@@ -180,26 +219,18 @@ export class Fetcher {
   async #wait(item: Item, loadAll: LoadAll, again: (item: Item) => void): Promise<void> {
     const { tier, clock, limits, closing } = this.#options
     const { key, form } = item
-    const untilMs = clock.nowMs() + limits.waitMs
-    for (let pauseMs = FIRST_PAUSE_MS; clock.nowMs() < untilMs; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)) {
-      await this.#pause(key, Math.min(pauseMs, untilMs - clock.nowMs()))
+    const untilNs = clock.nowNs() + limits.waitMs * 1e6
+    const leftMs = () => (untilNs - clock.nowNs()) / 1e6
+    for (let pauseMs = FIRST_PAUSE_MS; leftMs() > 0; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)) {
+      await this.#wakers.pause(key, Math.min(pauseMs, leftMs()))
       if (closing.aborted) throw closed()
       const found = await tier.read({ key, form: form.type, wantsLease: true })
       if (this.#serve(item, found, again)) return
       if (found?.state === 'waiting') continue
-      return this.load([{ item, lease: found?.state === 'leased' ? found.lease : null }], loadAll, { replace: false })
+      if (found?.state === 'held') return this.#reload([item], loadAll)
+      return this.#load([{ item, lease: found?.state === 'leased' ? found.lease : null }], loadAll, { replace: false })
     }
-    await this.load([{ item, lease: await tier.ticket() }], loadAll, { replace: false })
-  }
-
-  async #pause(key: string, ms: number): Promise<void> {
-    const woken = new AbortController()
-    const wake = () => woken.abort()
-    const wakers = this.#waking.get(key) ?? new Set()
-    this.#waking.set(key, wakers.add(wake))
-    await this.#options.clock.sleep(ms, AbortSignal.any([woken.signal, this.#options.closing]))
-    wakers.delete(wake)
-    if (wakers.size === 0 && this.#waking.get(key) === wakers) this.#waking.delete(key)
+    await this.#load([{ item, lease: await tier.ticket() }], loadAll, { replace: false })
   }
 
   /** One load, for as long as it may take. */

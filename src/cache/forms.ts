@@ -44,9 +44,11 @@ function formOf(task: Task): Form {
 const FREE: Form = { task: null, keyspace: null, codec: codecFor('json'), type: 'string' }
 
 function checkKey(key: string): void {
-  if (typeof key === 'string' && key !== '' && key.length <= MAX_KEY_LENGTH && !isOwnKey(key)) return
+  // Half a character would become another one, and two keys the same.
+  const isText = typeof key === 'string' && key !== '' && key.length <= MAX_KEY_LENGTH && key.isWellFormed()
+  if (isText && !isOwnKey(key)) return
   const shown = typeof key === 'string' ? `'${key.slice(0, 40)}'` : String(key)
-  const why = typeof key === 'string' && isOwnKey(key) ? "one that is not prewarm's own" : 'not empty'
+  const why = isText ? "one that is not prewarm's own" : 'whole ones'
   throw new PrewarmError('KEY_INVALID', `key is ${shown}, expected text of 1 to ${MAX_KEY_LENGTH} characters, ${why}`)
 }
 
@@ -86,9 +88,8 @@ export function decode({ codec }: Form, held: HeldValue): { value: unknown; tags
 /** What Redis would give back for `encoded`. */
 export function heldOf(encoded: Encoded): HeldValue {
   if (encoded.type === 'string') return encoded
-  const fields: Record<string, string> = {}
-  for (let at = 0; at < encoded.fields.length; at += 2) {
-    fields[encoded.fields[at] as string] = encoded.fields[at + 1] as string
-  }
-  return { type: 'hash', fields }
+  const { fields } = encoded
+  // Not an object's own assignment: a field may be called `__proto__`.
+  const pairs = Array.from({ length: fields.length / 2 }, (_, at) => [fields[2 * at], fields[2 * at + 1]] as const)
+  return { type: 'hash', fields: Object.fromEntries(pairs) as Record<string, string> }
 }

@@ -1,16 +1,40 @@
+import type { Clock } from '../clock.ts'
 import { PrewarmError } from '../errors.ts'
 
-/** Lets so many loads run at once; the others wait their turn. */
+/** Tells a load that is begun by another load from one that is begun by a reader. */
+export interface LoadScope {
+  isInside(): boolean
+  /** Runs `work`, within which `isInside` is true. */
+  enter<T>(work: () => T): T
+}
+
+export interface GateOptions {
+  /** Loads at once. */
+  maxLoads: number
+  /** Loads that may wait for that. */
+  maxWaiting: number
+  /** Longest wait, ms. */
+  waitMs: number
+  clock: Clock
+  scope: LoadScope
+}
+
+interface Waiter {
+  go: () => void
+  isGone: boolean
+}
+
+/** Lets so many loads run at once; the others wait their turn, for a bounded time. */
 export class LoadGate {
-  readonly #max: number
-  readonly #maxWaiting: number
-  readonly #waiting: (() => void)[] = []
+  readonly #options: GateOptions
+  /** From `#head` on; those that waited too long are still among them. */
+  readonly #queue: Waiter[] = []
   #head = 0
   #running = 0
+  #waiting = 0
 
-  constructor({ maxLoads, maxWaiting }: { maxLoads: number; maxWaiting: number }) {
-    this.#max = maxLoads
-    this.#maxWaiting = maxWaiting
+  constructor(options: GateOptions) {
+    this.#options = options
   }
 
   get running(): number {
@@ -18,38 +42,61 @@ export class LoadGate {
   }
 
   get waiting(): number {
-    return this.#waiting.length - this.#head
+    return this.#waiting
   }
 
-  /** @throws {PrewarmError} `RATE_LIMITED` if too many wait already; what `work` throws */
+  /**
+   * A load that is begun by another one is a part of that: were it to wait for a place, all places could be held by loads that
+   * wait for theirs.
+   *
+   * @throws {PrewarmError} `RATE_LIMITED` if too many wait already, or it waited too long; what `work` throws
+   */
   async run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#running < this.#max) this.#running++
-    else {
-      if (this.waiting >= this.#maxWaiting) {
-        const message = `${this.waiting} loads wait for the origin already: no more are taken; see maxLoads`
-        throw new PrewarmError('RATE_LIMITED', message)
-      }
-      // Its place is handed over, so that nobody overtakes.
-      await new Promise<void>((resolve) => void this.#waiting.push(resolve))
-    }
+    const { maxLoads, scope } = this.#options
+    if (scope.isInside()) return work()
+    if (this.#running < maxLoads) this.#running++
+    else await this.#turn()
     try {
-      return await work()
+      return await scope.enter(work)
     } finally {
       this.#next()
     }
   }
 
-  #next(): void {
-    const next = this.#waiting[this.#head]
-    if (next === undefined) {
-      this.#running--
-      return
+  /** Its place is handed over, so that nobody overtakes. */
+  #turn(): Promise<void> {
+    const { maxLoads, maxWaiting, waitMs, clock } = this.#options
+    if (this.#waiting >= maxWaiting) {
+      const message = `${this.#waiting} loads wait for the origin already: no more are taken; see maxLoads`
+      return Promise.reject(new PrewarmError('RATE_LIMITED', message))
     }
-    this.#head++
-    if (this.#head > 1000 && this.#head * 2 > this.#waiting.length) {
-      this.#waiting.splice(0, this.#head)
+    return new Promise((resolve, reject) => {
+      const takeBack = clock.after(waitMs, () => {
+        waiter.isGone = true
+        this.#waiting--
+        const message = `The load waited ${waitMs} ms, and the origin was still busy with ${maxLoads} others; see maxLoads`
+        reject(new PrewarmError('RATE_LIMITED', message))
+      })
+      const go = () => {
+        takeBack()
+        this.#waiting--
+        resolve()
+      }
+      const waiter: Waiter = { go, isGone: false }
+      this.#queue.push(waiter)
+      this.#waiting++
+    })
+  }
+
+  #next(): void {
+    while (this.#queue[this.#head]?.isGone) this.#head++
+    const next = this.#queue[this.#head]
+    if (next !== undefined) this.#head++
+    if (this.#head > 1000 && this.#head * 2 > this.#queue.length) {
+      this.#queue.splice(0, this.#head)
       this.#head = 0
     }
-    next()
+    if (next === undefined) this.#running--
+    else next.go()
   }
 }

@@ -106,7 +106,9 @@ export class Hearing {
     } catch (error) {
       if (!isRefusal(error)) throw error
       this.#earId = 'refused'
-      this.#note(`only changes made through prewarm are heard, as Redis does not track reads: ${messageOf(error)}`)
+      this.#note(
+        `only changes made through caches are heard (not by warming, nor by other programs), as Redis does not track reads: ${messageOf(error)}`,
+      )
       return false
     }
   }

@@ -12,6 +12,8 @@ export interface Settled {
   expiresAtMs: number
   /** What became of the write, where something was loaded and could be written. */
   outcome?: WriteOutcome | undefined
+  /** Why it could not be stored at all. */
+  problem?: unknown
 }
 
 /** One key on its way: what is known of how it is kept, and everyone who waits for it. */
@@ -61,6 +63,13 @@ export function createItem(
     settle: resolve,
     fail: reject,
   }
+}
+
+/** Another read of the same, kept alike. */
+export function another(item: Item, asked: Asked): Item {
+  const { promise, resolve, reject } = Promise.withResolvers<Settled>()
+  promise.catch(() => {})
+  return { ...item, asked, done: promise, settle: resolve, fail: reject }
 }
 
 /** At most half of the TTL: what the warmer writes has no grace besides. */

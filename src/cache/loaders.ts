@@ -40,8 +40,11 @@ function pick<T>(loaded: Loaded<T>, key: string, index: number, count: number): 
 }
 
 /** Loads by the keyspace's own task, as a warm-up does. */
-function loadFrom(task: Task, origin: Origin): LoadAll {
+function loadFrom(task: Task, originOf: (task: Task) => Origin): LoadAll {
+  // Not before it is needed: a process without a database reads what others have cached.
+  let origin: Origin | undefined
   const load: LoadAll = async (keys, signal) => {
+    origin ??= originOf(task)
     const { records, failures } = await origin.read(
       { kind: 'keys', keys },
       { params: task.params.parse({}), timeoutMs: task.timeoutMs, signal, requestIntervalMs: 0, traceId: NO_TRACE },
@@ -75,7 +78,7 @@ export class Loads {
     if (task === null) return null
     let own = this.#own.get(task)
     if (own === undefined) {
-      own = loadFrom(task, this.#originOf(task))
+      own = loadFrom(task, this.#originOf)
       this.#own.set(task, own)
     }
     return own

@@ -59,12 +59,20 @@ export class MemoryLayer {
       ...(maxBytes === undefined ? {} : { maxSize: maxBytes }),
       ttl: ttlMs,
       ttlResolution: 0,
-      perf: { now: () => clock.nowMs() },
+      // Of the process, which nobody sets back; 0 would mean: never.
+      perf: { now: () => 1 + clock.nowNs() / 1e6 },
     })
   }
 
   get size(): number {
     return this.#entries?.size ?? 0
+  }
+
+  /** Questions whose answers are on their way. */
+  get asking(): number {
+    let count = 0
+    for (const all of this.#asked.values()) count += all.size
+    return count
   }
 
   get(key: string): Kept | undefined {
@@ -81,11 +89,22 @@ export class MemoryLayer {
     return asked
   }
 
-  /** Keeps what Redis answered, or was given, unless the key was changed since `ask`. @param bytes about what it takes */
+  /** Keeps what Redis answered, unless the key was changed since `ask`. @param bytes about what it takes */
   keep(asked: Asked, kept: Kept, bytes: number): void {
+    if (asked.isVoid) return
     const ttl = Math.min(this.#ttlMs, kept.freshUntilMs - this.#clock.nowMs())
-    if (asked.isVoid || ttl < 1) return
+    if (ttl < 1) return
     this.#entries?.set(asked.key, kept, this.#isSized ? { ttl, size: Math.ceil(bytes + ENTRY_BYTES) } : { ttl })
+  }
+
+  /**
+   * Keeps what this process has written, of which nobody else tells it. Answers that are on their way may be from before that,
+   * and of two writes the one that ends last need not be the last one: then nothing is kept.
+   */
+  wrote(asked: Asked, kept: Kept, bytes: number): void {
+    const { isVoid } = asked
+    this.drop([asked.key])
+    if (!isVoid) this.keep({ key: asked.key, isVoid }, kept, bytes)
   }
 
   done(asked: Asked): void {

@@ -26,6 +26,13 @@ local function publish(message, is_tracked)
   if not is_tracked then redis.pcall('PUBLISH', '${UNTRACKED_CHANNEL}', message) end
 end
 
+-- A change's ticket tells what it was: odd for a delete, even for a value that the application gave.
+local GIVEN, DELETED = 0, 1
+local function tick_of(kind)
+  local ticket = tick()
+  return ticket % 2 == kind and ticket or tick()
+end
+
 -- A header that can't be read is another program's text.
 local function tags_hold(value)
   local ok, tags = pcall(cjson.decode, string.match(value, '^\\1({[^\\n]*})\\n') or '')

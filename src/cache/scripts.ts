@@ -142,10 +142,11 @@ for i, key in ipairs(KEYS) do
 end
 
 -- Deleting comes last: after it Redis checks its memory no more.
-local mine = nil
+local mine, replaced = nil, {}
 for i, key in ipairs(KEYS) do
   local is_written = out[2 * i - 1] == 'w'
   if is_written then
+    if how == 'o' then replaced[#replaced + 1] = key end
     tidy(key, kinds[i], versions[i], out[2 * i], true)
     mine = mine or tick()
     mark_filled(mine, key)
@@ -155,6 +156,7 @@ for i, key in ipairs(KEYS) do
   -- A read: the server then tells this connection of the next change.
   redis.call('EXISTS', key)
 end
+if #replaced > 0 then publish(cjson.encode(replaced), true) end
 return out`,
 }
 
@@ -174,7 +176,7 @@ end
 local deleted = redis.call('UNLINK', unpack(KEYS))
 local remembered = redis.call('UNLINK', unpack(absent))
 redis.call('UNLINK', unpack(beside))
-mark(tick(), KEYS)
+mark(tick_of(DELETED), KEYS)
 publish(ARGV[1], remembered == 0)
 return deleted`,
 }
@@ -207,19 +209,26 @@ for i, key in ipairs(KEYS) do
   end
 end
 need_no_memory()
-mark(tick(), KEYS)
+mark(tick_of(GIVEN), KEYS)
 publish(ARGV[2], true)
 for _, key in ipairs(KEYS) do redis.call('EXISTS', key) end
 return out`,
 }
 
-/** Keys that another program was heard to delete: see `SharedTier.heard`. KEYS: the keys. */
+/**
+ * Keys that another program was heard to delete: see `SharedTier.heard`. KEYS: the keys.
+ *
+ * What is there now came after the delete. It stays where the application gave it, or where the delete was marked already: by
+ * another who heard of it, or by whoever made it.
+ */
 export const HEARD: Script = {
   text: `${COMMON}
 need_no_memory()
-local ticket = tick()
+local ticket = tick_of(DELETED)
 for _, key in ipairs(KEYS) do
-  if (score(CHANGES, member(key)) or 0) < ticket - 1000000 then
+  local changed = score(CHANGES, member(key)) or 0
+  local is_known = changed % 2 == DELETED or (score(FILLED, member(key)) or 0) < changed
+  if changed < ticket - 1000000 or not is_known then
     redis.call('UNLINK', key)
     redis.call('UNLINK', LEASE .. key, VERSION .. key)
   end

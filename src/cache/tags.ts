@@ -32,9 +32,9 @@ export function checkTags(tags: readonly string[]): readonly string[] {
   if (tags.length > MAX_TAGS)
     throw new PrewarmError('USAGE', `tags has ${tags.length} elements, expected at most ${MAX_TAGS}`)
   for (const tag of tags) {
-    if (typeof tag === 'string' && tag !== '' && tag.length <= MAX_TAG_LENGTH) continue
+    if (typeof tag === 'string' && tag !== '' && tag.length <= MAX_TAG_LENGTH && tag.isWellFormed()) continue
     const shown = typeof tag === 'string' ? `'${tag.slice(0, 40)}'` : String(tag)
-    throw new PrewarmError('USAGE', `tags holds ${shown}, expected text of 1 to ${MAX_TAG_LENGTH} characters`)
+    throw new PrewarmError('USAGE', `tags holds ${shown}, expected text of 1 to ${MAX_TAG_LENGTH} whole characters`)
   }
   return [...new Set(tags)]
 }

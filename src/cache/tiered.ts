@@ -1,13 +1,15 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { PrewarmError } from '../errors.ts'
 import { versionText } from '../keyspace/version.ts'
 import { CarefulTier } from './careful-tier.ts'
 import { closed, Fetcher } from './fetcher.ts'
-import { type Form, formsOf, hashTags } from './forms.ts'
+import { Flights } from './flights.ts'
+import { type Form, formsOf } from './forms.ts'
 import { LoadGate } from './gate.ts'
-import { createItem, type Item, type Settled } from './item.ts'
+import { another, type Item, type Settled } from './item.ts'
+import { Items } from './items.ts'
 import { type LoadAll, Loads } from './loaders.ts'
 import { type Kept, MemoryLayer } from './memory.ts'
-import { type CacheLimits, entryTimes } from './options.ts'
 import type { CacheParts } from './parts.ts'
 import { checkTags } from './tags.ts'
 import type { ChangeListener } from './tier.ts'
@@ -15,7 +17,6 @@ import type {
   CacheFacade,
   CacheResult,
   EntryOptions,
-  FilledBy,
   GetOptions,
   LoadMissing,
   ReadTold,
@@ -26,37 +27,34 @@ import type {
 import { unlessAborted } from './until.ts'
 import { writeGiven } from './writer.ts'
 
-/** What a call says of how its keys are kept. */
-type Given = EntryOptions & Pick<GetOptions<unknown>, 'negativeTtl'>
-
 /** The two-layer cache: memory, then Redis, then the origin. */
 export class TieredCache implements CacheFacade, ChangeListener {
   readonly #parts: CacheParts
-  readonly #limits: CacheLimits
   readonly #memory: MemoryLayer
   readonly #fetcher: Fetcher
   readonly #formOf: (key: string) => Form
   readonly #loads: Loads
-  /** Reads on their way, for others to join: those that load what is missing, and those that only look. */
-  readonly #loading = new Map<string, Item>()
-  readonly #looking = new Map<string, Item>()
+  readonly #items: Items
+  readonly #flights = new Flights()
   readonly #closing = new AbortController()
   #closed: Promise<void> | undefined
 
   constructor(parts: CacheParts) {
     const { tier, clock, random, limits, tasks, originOf, observer } = parts
     this.#parts = parts
-    this.#limits = limits
     this.#formOf = formsOf(tasks)
     this.#loads = new Loads(originOf)
     this.#memory = new MemoryLayer({ ...limits, ttlMs: limits.memoryTtlMs, clock, hearing: () => tier.hearing })
+    this.#items = new Items(this.#formOf, this.#memory, limits)
     const careful = new CarefulTier({
       tier,
       clock,
       timeoutMs: limits.redisTimeoutMs,
       onError: () => observer.error({ keyspace: null, tier: 'redis' }),
     })
-    const gate = new LoadGate(limits)
+    const inLoad = new AsyncLocalStorage<true>()
+    const scope = { isInside: () => inLoad.getStore() === true, enter: <T>(work: () => T) => inLoad.run(true, work) }
+    const gate = new LoadGate({ ...limits, waitMs: limits.loadTimeoutMs, clock, scope })
     const closing = this.#closing.signal
     this.#fetcher = new Fetcher({ tier: careful, memory: this.#memory, gate, clock, random, limits, observer, closing })
   }
@@ -83,7 +81,7 @@ export class TieredCache implements CacheFacade, ChangeListener {
     const startNs = this.#parts.clock.nowNs()
     const values = new Map<string, T>()
     const waiting: Item[] = []
-    const mine: Item[] = []
+    const missing: string[] = []
     for (const key of new Set(keys)) {
       const kept = options.fresh === true ? undefined : this.#memory.get(key)
       if (kept !== undefined) {
@@ -91,17 +89,23 @@ export class TieredCache implements CacheFacade, ChangeListener {
         if (value !== undefined) values.set(key, value)
         continue
       }
-      const joined = options.fresh === true ? undefined : this.#loading.get(key)
-      const item = joined ?? this.#item(key, options)
-      waiting.push(item)
-      if (joined === undefined) mine.push(item)
+      const joined = options.fresh === true ? undefined : this.#flights.join(key, true)
+      if (joined === undefined) missing.push(key)
+      else waiting.push(joined)
     }
+    const mine = this.#items.all(missing, options)
     for (const [load, items] of this.#loads.group(mine, loadMissing)) this.#fetch(items, load, options.fresh === true)
-    for (const item of waiting) {
-      const settled = await unlessAborted(item.done, options.signal)
-      this.#tell(item, settled, startNs)
-      if (settled.result.value !== undefined) values.set(item.key, settled.result.value as T)
+    waiting.push(...mine)
+    if (waiting.length === 0) return values
+    const ends = await unlessAborted(Promise.allSettled(waiting.map(({ done }) => done)), options.signal)
+    for (const [index, item] of waiting.entries()) {
+      const end = ends[index]
+      if (end?.status !== 'fulfilled') continue
+      this.#tell(item, end.value, startNs)
+      if (end.value.result.value !== undefined) values.set(item.key, end.value.result.value as T)
     }
+    const failed = ends.find((end) => end.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
     return values
   }
 
@@ -142,6 +146,8 @@ export class TieredCache implements CacheFacade, ChangeListener {
       await this.#parts.tier.invalidateTags(checked)
     } finally {
       for (const tag of checked) this.#memory.dropTag(tag)
+      // Nobody knows what tags bears that is on its way.
+      this.#flights.forget(null)
       this.#parts.observer.invalidated(checked.length)
     }
   }
@@ -159,11 +165,12 @@ export class TieredCache implements CacheFacade, ChangeListener {
   }
 
   async warm<T>(key: string, options: Omit<GetOptions<T>, 'fresh'>): Promise<SetOutcome | 'no_value'> {
-    const item = this.#item(key, options, 'warm')
+    const item = this.#items.one(key, options, 'warm')
     const load = this.#loads.for(item.form, options.load)
     if (load === null) throw new PrewarmError('USAGE', `Nothing loads '${key}': give load, or a key of a keyspace`)
     this.#fetch([item], load, true)
-    const { result, outcome } = await unlessAborted(item.done, options.signal)
+    const { result, outcome, problem } = await unlessAborted(item.done, options.signal)
+    if (problem !== undefined) throw problem
     if (result.value === undefined) return 'no_value'
     if (outcome === undefined)
       throw new PrewarmError('STORE_UNREACHABLE', `'${key}' was loaded, and could not be written`)
@@ -183,7 +190,8 @@ export class TieredCache implements CacheFacade, ChangeListener {
     this.#closed ??= (async () => {
       this.#closing.abort(closed())
       await this.#fetcher.settled()
-      for (const cleanUp of this.#parts.cleanUps) await Promise.resolve(cleanUp()).catch(() => {})
+      for (const cleanUp of this.#parts.cleanUps) await (async () => cleanUp())().catch(() => {})
+      this.#memory.drop(null)
     })()
     return this.#closed
   }
@@ -194,12 +202,18 @@ export class TieredCache implements CacheFacade, ChangeListener {
 
   onChanged(keys: readonly string[] | null): void {
     this.#memory.drop(keys)
+    this.#flights.forget(keys)
     this.#fetcher.wake(keys)
   }
 
   onDeleted(keys: readonly string[]): void {
     this.#forget(keys)
     this.#parts.tier.heard(keys).catch(() => this.#parts.observer.error({ keyspace: null, tier: 'redis' }))
+  }
+
+  /** What is on its way: all 0 at rest. */
+  get pending(): { flights: number; questions: number; work: number } {
+    return { flights: this.#flights.size, questions: this.#memory.asking, work: this.#fetcher.running }
   }
 
   #fromMemory<T>(key: string, kept: Kept, options: GetOptions<T>, startNs: number): CacheResult<T> {
@@ -218,48 +232,35 @@ export class TieredCache implements CacheFacade, ChangeListener {
     const form = this.#formOf(key)
     const load = this.#loads.for(form, options.load)
     const isFresh = options.fresh === true && load !== null
-    const joined = isFresh ? undefined : (load === null ? this.#looking : this.#loading).get(key)
+    const joined = isFresh ? undefined : this.#flights.join(key, load !== null)
     if (joined !== undefined) return joined
-    const item = this.#item(key, options)
+    const item = this.#items.one(key, options)
     this.#fetch([item], load, isFresh)
     return item
   }
 
   #fetch(items: readonly Item[], load: LoadAll | null, isFresh: boolean): void {
-    const flights = load === null ? this.#looking : this.#loading
     for (const item of items) {
-      if (!isFresh) flights.set(item.key, item)
+      if (!isFresh) this.#flights.add(item, load !== null)
       void item.done
         .catch(() => {})
         .then(() => {
           this.#memory.done(item.asked)
-          if (flights.get(item.key) === item) flights.delete(item.key)
+          this.#flights.end(item, load !== null)
         })
     }
     if (this.#closing.signal.aborted) for (const item of items) item.fail(closed())
-    else if (isFresh && load !== null)
-      for (const item of items) void this.#fetcher.reload(item, load).catch((error) => item.fail(error))
-    else void this.#fetcher.fetch(items, load, (item) => this.#again(item, load))
+    else if (isFresh && load !== null) this.#fetcher.reload(items, load)
+    else this.#fetcher.fetch(items, load, (item) => this.#again(item, load))
   }
 
-  #again({ key, form, ttlMs, graceMs, negativeTtlMs, tags }: Item, load: LoadAll | null): void {
-    if (load === null) return
-    const asked = this.#memory.ask(key)
-    const times = { ttlMs, graceMs, negativeTtlMs }
-    this.#fetcher.refresh(createItem(key, form, times, this.#limits, asked, { tags }), load)
+  #again(item: Item, load: LoadAll | null): void {
+    if (load !== null) this.#fetcher.refresh(another(item, this.#memory.ask(item.key)), load)
   }
 
   #refresh<T>(key: string, options: GetOptions<T>): void {
     const load = this.#loads.for(this.#formOf(key), options.load)
-    if (load !== null) this.#fetcher.refresh(this.#item(key, options), load)
-  }
-
-  /** @throws {PrewarmError} `KEY_INVALID`, `USAGE` */
-  #item(key: string, options: Given, filledBy: FilledBy = 'read'): Item {
-    const form = this.#formOf(key)
-    const tags = checkTags(options.tags ?? [])
-    if (tags.length > 0 && form.type === 'hash') throw hashTags(key, form.type)
-    return createItem(key, form, entryTimes(options), this.#limits, this.#memory.ask(key), { tags, filledBy })
+    if (load !== null) this.#fetcher.refresh(this.#items.one(key, options), load)
   }
 
   async #write(
@@ -267,27 +268,26 @@ export class TieredCache implements CacheFacade, ChangeListener {
     options: EntryOptions,
     version: string | undefined,
   ): Promise<SetOutcome[]> {
-    const items = entries.map(([key]) => this.#item(key, options, 'unknown'))
+    const keys = entries.map(([key]) => key)
+    const items = this.#items.all(keys, options, 'unknown')
     try {
-      this.#forget(items.map(({ key }) => key))
+      this.#forget(keys)
       const given = entries.map(([, value], index) => ({ item: items[index] as Item, value, version }))
       return await writeGiven(given, { ...this.#parts, memory: this.#memory })
+    } catch (error) {
+      // It may have been carried out, after somebody read the old value.
+      this.#memory.drop(keys)
+      throw error
     } finally {
-      this.#forget(
-        items.map(({ key }) => key),
-        { keepMemory: true },
-      )
+      this.#flights.forget(keys)
       for (const { asked } of items) this.#memory.done(asked)
     }
   }
 
   /** Nothing of what was known, or is on its way, is for readers that come from here on. */
-  #forget(keys: readonly string[], { keepMemory = false } = {}): void {
-    if (!keepMemory) this.#memory.drop(keys)
-    for (const key of keys) {
-      this.#loading.delete(key)
-      this.#looking.delete(key)
-    }
+  #forget(keys: readonly string[]): void {
+    this.#memory.drop(keys)
+    this.#flights.forget(keys)
   }
 
   #tell({ key, form }: Item, { result, expiresAtMs }: Settled, startNs: number): void {

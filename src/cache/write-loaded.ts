@@ -21,7 +21,9 @@ interface Edges {
   observer: CacheObserver
 }
 
-/** One value that is ready to be written. */
+/** One value that is ready to be written; `problem`: why it can't be. */
+type Prepared = Ready | { item: Item; problem: unknown }
+
 interface Ready {
   item: Item
   fill: Fill
@@ -42,7 +44,7 @@ export async function writeLoaded(
   const groups = new Map<Lease, Ready[]>()
   for (const { item, lease, got } of loaded) {
     const ready = prepare(item, got, versionOf, edges)
-    const isKept = ready !== null && (ready.fill.encoded !== null || item.negativeTtlMs > 0)
+    const isKept = 'fill' in ready && (ready.fill.encoded !== null || item.negativeTtlMs > 0)
     if (lease !== null && isKept) {
       const group = groups.get(lease)
       if (group === undefined) groups.set(lease, [ready])
@@ -50,7 +52,10 @@ export async function writeLoaded(
       continue
     }
     if (lease !== null) void edges.tier.release([item.key], lease)
-    settle(item, ready === null ? got.value : ready.value, 0)
+    // It was to be replaced, and is not.
+    if (replace) edges.memory.drop([item.key])
+    if ('fill' in ready) settle(item, ready.value, 0)
+    else item.settle({ result: missed(0, got.value), expiresAtMs: 0, problem: ready.problem })
   }
   await Promise.all([...groups].map(([lease, ready]) => write(ready, lease, replace, edges)))
 }
@@ -61,6 +66,12 @@ async function write(all: readonly Ready[], lease: Lease, replace: boolean, { ti
     all.map(({ fill }) => fill),
     { lease, replace, filledBy },
   )
+  if (filled === null) {
+    // Nobody knows what became of it, and nobody will be told; it must not be waited for either.
+    const keys = all.map(({ item }) => item.key)
+    memory.drop(keys)
+    void tier.release(keys, lease)
+  }
   for (const [index, { item, value, bytes, fill }] of all.entries()) {
     const one = filled?.[index]
     if (one?.outcome !== 'written') {
@@ -70,8 +81,12 @@ async function write(all: readonly Ready[], lease: Lease, replace: boolean, { ti
     const freshMs = fill.encoded === null ? fill.ttlMs : item.ttlMs
     const freshUntilMs = clock.nowMs() + freshMs
     const { keyspace } = item.form
-    const kept = { value, freshUntilMs, expiresAtMs: one.expiresAtMs, filledBy, keyspace, tags: item.tags }
-    memory.keep(item.asked, kept, bytes)
+    // As it is told of what is read from Redis: "none" is no entry, and nobody's merit.
+    const told =
+      fill.encoded === null
+        ? ({ expiresAtMs: 0, filledBy: 'read' } as const)
+        : { expiresAtMs: one.expiresAtMs, filledBy }
+    memory.wrote(item.asked, { value, freshUntilMs, ...told, keyspace, tags: item.tags }, bytes)
     settle(item, value, freshMs, 'written')
   }
 }
@@ -80,13 +95,12 @@ function settle(item: Item, value: unknown, ttlMs: number, outcome?: WriteOutcom
   item.settle({ result: missed(ttlMs, value), expiresAtMs: 0, outcome })
 }
 
-/** Null for a value that can't be stored in its form. */
 function prepare(
   item: Item,
   { value, version }: Loaded['got'],
   versionOf: ReadonlyMap<string, string>,
   { clock, observer }: Edges,
-): Ready | null {
+): Prepared {
   const { key, form, tags } = item
   if (value === undefined || value === null) {
     return { item, fill: { key, encoded: null, ttlMs: item.negativeTtlMs }, value: undefined, bytes: 0 }
@@ -97,8 +111,8 @@ function prepare(
     const context = { key, ttlMs: item.ttlMs, nowMs: clock.nowMs() }
     const encoded = encode(form, value, context, tags, versions)
     return { item, fill: { key, encoded, ttlMs, version }, ...decode(form, heldOf(encoded)) }
-  } catch {
+  } catch (problem) {
     observer.error({ keyspace: form.keyspace, tier: 'origin' })
-    return null
+    return { item, problem }
   }
 }

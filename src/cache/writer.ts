@@ -28,6 +28,7 @@ export async function writeGiven(
     const context = { key, ttlMs, nowMs: clock.nowMs() }
     return { key, ttlMs: ttlMs + graceMs, version, encoded: encode(form, value, context, tags, versions) }
   })
+  const decoded = sets.map(({ encoded }, index) => decode((all[index] as Given).item.form, heldOf(encoded)))
   memory.drop(sets.map(({ key }) => key))
   // From here on, so that a change by others is heard of.
   const asked = sets.map(({ key }) => memory.ask(key))
@@ -37,10 +38,10 @@ export async function writeGiven(
       const one = asked[index]
       const { item } = all[index] as Given
       if (outcome !== 'written' || one === undefined) continue
-      const { value, bytes } = decode(item.form, heldOf((sets[index] as (typeof sets)[number]).encoded))
+      const { value, bytes } = decoded[index] as (typeof decoded)[number]
       const freshUntilMs = clock.nowMs() + item.ttlMs
       const { keyspace } = item.form
-      memory.keep(one, { value, freshUntilMs, expiresAtMs, filledBy: 'unknown', keyspace, tags }, bytes)
+      memory.wrote(one, { value, freshUntilMs, expiresAtMs, filledBy: 'unknown', keyspace, tags }, bytes)
     }
     return filled.map(outcomeOf)
   } finally {

@@ -1,12 +1,23 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { describe, it } from 'node:test'
 import { assertEquals, assertRejects } from '@std/assert'
-import { LoadGate } from '../../src/cache/gate.ts'
+import { type GateOptions, LoadGate } from '../../src/cache/gate.ts'
 import { PrewarmError } from '../../src/errors.ts'
-import { turn } from '../fakes/clock.ts'
+import { FakeClock, turn } from '../fakes/clock.ts'
+
+function gateOf(maxLoads: number, maxWaiting: number, clock = new FakeClock()) {
+  const inside = new AsyncLocalStorage<true>()
+  const scope: GateOptions['scope'] = {
+    isInside: () => inside.getStore() === true,
+    enter: (work) => inside.run(true, work),
+  }
+  return new LoadGate({ maxLoads, maxWaiting, waitMs: 5000, clock, scope })
+}
 
 /** A gate whose loads end when they are told to. */
 function create(maxLoads: number, maxWaiting: number) {
-  const gate = new LoadGate({ maxLoads, maxWaiting })
+  const clock = new FakeClock()
+  const gate = gateOf(maxLoads, maxWaiting, clock)
   const begun: number[] = []
   const ends = new Map<number, (error?: Error) => void>()
   const load = (id: number) =>
@@ -17,7 +28,7 @@ function create(maxLoads: number, maxWaiting: number) {
           ends.set(id, (error) => (error === undefined ? resolve(id) : reject(error)))
         }),
     )
-  return { gate, begun, load, end: (id: number, error?: Error) => ends.get(id)?.(error) }
+  return { gate, clock, begun, load, end: (id: number, error?: Error) => ends.get(id)?.(error) }
 }
 
 describe('LoadGate', () => {
@@ -59,8 +70,30 @@ describe('LoadGate', () => {
     assertEquals(await Promise.all(all), [1, 2])
   })
 
+  it('lets nobody wait longer than waitMs, and passes over who waited too long', async () => {
+    const { gate, clock, begun, load, end } = create(1, 10)
+    const first = load(1)
+    const late = assertRejects(() => load(2), PrewarmError, 'The load waited 5000 ms')
+    await clock.advance(4000)
+    const third = load(3)
+    await clock.advance(1000)
+    assertEquals([(await late).code, gate.waiting], ['RATE_LIMITED', 1])
+    end(1)
+    await turn()
+    assertEquals([begun, gate.waiting, clock.pending], [[1, 3], 0, 0])
+    end(3)
+    assertEquals([await first, await third, gate.running], [1, 3, 0])
+  })
+
+  it('a load that another load begins needs no place of its own: it would wait for itself', async () => {
+    const gate = gateOf(1, 10)
+    const inner = () => gate.run(async () => 'inner')
+    assertEquals(await gate.run(async () => `outer, ${await inner()}`), 'outer, inner')
+    assertEquals(gate.running, 0)
+  })
+
   it('stays bounded and in order over many', async () => {
-    const gate = new LoadGate({ maxLoads: 3, maxWaiting: 10_000 })
+    const gate = gateOf(3, 10_000)
     let running = 0
     let most = 0
     const order: number[] = []

@@ -167,7 +167,7 @@ describe('createCache reads what the warmer writes', () => {
       await cache.set('slow:2', 'new')
       answer()
       const job = await running
-      assertEquals([job.keys.skipped_newer, job.keys.written], [2, 1])
+      assertEquals([job.keys.skippedNewer, job.keys.written], [2, 1])
       assertEquals(await servers.redis.mget('slow:1', 'slow:2', 'slow:3'), [null, '"new"', 'old'])
       await servers.redis.flushall()
     }
