@@ -13,6 +13,7 @@ import type { Config } from './config/load.ts'
 import type { Task } from './config/task.ts'
 import { RedisCommands } from './coordination/redis-commands.ts'
 import { startEmbeddedRedis } from './embedded/redis.ts'
+import { PrewarmError, redact } from './errors.ts'
 import { GainLog } from './gain/gain-log.ts'
 import { tlsFiles } from './origin/postgres.ts'
 import type { Origin } from './origin/types.ts'
@@ -54,10 +55,22 @@ interface Ground {
  * @throws {PrewarmError} `USAGE`, `CONFIG_INVALID`, `CONFIG_NOT_FOUND`, `EMBEDDED_*`
  */
 export async function createCache(options: CacheOptions = {}): Promise<TieredCache> {
-  const { warmer, config: _, file: __, redis, env, observers = [], ...settings } = options
+  const cleanUps: (() => Promise<void> | void)[] = []
+  try {
+    return await compose(options, cleanUps)
+  } catch (error) {
+    // An embedded server that was started already would keep the program.
+    await Promise.allSettled(cleanUps.map(async (cleanUp) => cleanUp()))
+    throw error
+  }
+}
+
+async function compose(options: CacheOptions, cleanUps: (() => Promise<void> | void)[]): Promise<TieredCache> {
+  const { warmer, config, file, redis, env: _, observers = [], ...settings } = options
+  checkUrl(redis)
+  checkOne({ warmer, config, file })
   const runtime = currentRuntime()
   const clock = systemClock(runtime.nowNs)
-  const cleanUps: (() => Promise<void> | void)[] = []
   const ground = warmer === undefined ? await ownGround(options, runtime, cleanUps) : warmerGround(warmer, redis)
   const limits = settleCache(settings, ground.config.settings.defaultTtlMs)
   const { redisTls } = ground.config.settings
@@ -75,7 +88,7 @@ export async function createCache(options: CacheOptions = {}): Promise<TieredCac
   const gain = gainOf({ warmer, ...ground, clock }, cleanUps)
   cleanUps.unshift(() => link.close())
   const cache: TieredCache = new TieredCache({
-    tier: new RedisTier({ link, leaseMs: longestLoadMs(ground.config, limits) + LEASE_MARGIN_MS, random: Math.random }),
+    tier: new RedisTier({ link, leaseMs: leaseMs(ground.config, limits), random: Math.random }),
     clock,
     random: Math.random,
     limits,
@@ -89,6 +102,25 @@ export async function createCache(options: CacheOptions = {}): Promise<TieredCac
   await Promise.race([link.ready().catch(() => {}), clock.sleep(CONNECT_MS, hurry.signal)])
   hurry.abort()
   return cache
+}
+
+/** The client would take anything for the name of a host. @throws {PrewarmError} `USAGE` */
+function checkUrl(redis: string | undefined): void {
+  if (redis === undefined || redis === '' || /^rediss?:\/\//.test(redis)) return
+  throw new PrewarmError(
+    'USAGE',
+    `redis is '${redact(String(redis))}', expected a URL that starts with redis:// or rediss://`,
+  )
+}
+
+/** What says which keyspaces there are. @throws {PrewarmError} `USAGE` if there are several */
+function checkOne(sources: { [name in 'warmer' | 'config' | 'file']: unknown }): void {
+  const names = Object.entries(sources).flatMap(([name, value]) => (value === undefined ? [] : [name]))
+  if (names.length < 2) return
+  throw new PrewarmError(
+    'USAGE',
+    `${names.join(' and ')} are given, each of which says what keyspaces there are: give one`,
+  )
 }
 
 /** Counts what readers find, for this process's metrics and, in Redis, for all: with the warmer's own, or alone. */
@@ -129,12 +161,14 @@ const CONNECT_MS = 1000
 /** What a load's write may take, after the longest load. */
 const LEASE_MARGIN_MS = 1000
 
-function longestLoadMs({ tasks }: Config, { loadTimeoutMs }: CacheLimits): number {
-  return Math.max(loadTimeoutMs, ...[...tasks.values()].map(({ timeoutMs }) => timeoutMs))
+/** The wait for a place among the loads, the longest load, and its write. */
+function leaseMs({ tasks }: Config, { loadTimeoutMs }: CacheLimits): number {
+  const longestMs = Math.max(loadTimeoutMs, ...[...tasks.values()].map(({ timeoutMs }) => timeoutMs))
+  return loadTimeoutMs + longestMs + LEASE_MARGIN_MS
 }
 
 function warmerGround(warmer: Warmer, redis: string | undefined): Ground {
-  return { config: warmer.config, redisUrl: redis ?? warmer.redisUrl, originOf: (task) => warmer.originOf(task) }
+  return { config: warmer.config, redisUrl: redis || warmer.redisUrl, originOf: (task) => warmer.originOf(task) }
 }
 
 async function ownGround(
@@ -148,7 +182,7 @@ async function ownGround(
       ...(definition === undefined ? {} : { config: definition, workers: 0 }),
       ...(file === undefined ? {} : { file }),
       ...(env === undefined ? {} : { env }),
-      redisUrl: redis,
+      redisUrl: redis || undefined,
     },
     runtime,
   )

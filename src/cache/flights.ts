@@ -10,6 +10,11 @@ export class Flights {
     return this.#loading.size + this.#looking.size
   }
 
+  /** Keys that begin with `prefix`. */
+  keys(prefix: string): string[] {
+    return [...this.#loading.keys(), ...this.#looking.keys()].filter((key) => key.startsWith(prefix))
+  }
+
   join(key: string, loads: boolean): Item | undefined {
     return this.#of(loads).get(key)
   }

@@ -1,7 +1,7 @@
 import { codecFor } from '../codec/index.ts'
 import type { Codec, Encoded } from '../codec/types.ts'
 import type { Task } from '../config/task.ts'
-import { PrewarmError } from '../errors.ts'
+import { isPrewarmError, PrewarmError } from '../errors.ts'
 import { isOwnKey, knownKeys } from '../keyspace/known.ts'
 import { deepFreeze } from './freeze.ts'
 import { splitTags, withTags } from './tags.ts'
@@ -60,10 +60,20 @@ export function encode(
   tags: readonly string[] = [],
   versions: readonly string[] = [],
 ): Encoded {
-  const encoded = codec.encode(value, context)
+  const encoded = encodeNamed(codec, value, context)
   if (encoded.type === 'string') return { type: 'string', value: withTags(encoded.value, tags, versions) }
   if (tags.length > 0) throw hashTags(context.key, type)
   return encoded
+}
+
+/** The codec knows what is wrong with a value, but not whose it is. */
+function encodeNamed(codec: Codec, value: unknown, context: Parameters<Codec['encode']>[1] & { key: string }): Encoded {
+  try {
+    return codec.encode(value, context)
+  } catch (error) {
+    if (!isPrewarmError(error) || error.code !== 'VALUE_INVALID') throw error
+    throw new PrewarmError('VALUE_INVALID', `'${context.key}' can't be cached. ${error.message}`, { cause: error })
+  }
 }
 
 /** @throws {PrewarmError} `USAGE` */

@@ -75,6 +75,11 @@ export class MemoryLayer {
     return count
   }
 
+  /** Keys that begin with `prefix`. */
+  keys(prefix: string): string[] {
+    return [...(this.#entries?.keys() ?? [])].filter((key) => key.startsWith(prefix))
+  }
+
   get(key: string): Kept | undefined {
     return this.#entries?.get(key)
   }

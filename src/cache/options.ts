@@ -27,13 +27,13 @@ export interface CacheSettings {
   negativeTtl?: Duration
   /** Longest wait for Redis before a reader goes to the origin. 1 ms to 1 day. @default 50 */
   redisTimeout?: Duration
-  /** Bound on one load. @default '5s', or the task's `timeoutMs` */
+  /** Bound on one load, and on its wait for a place among `maxLoads`. @default '5s'; of a keyspace's load its `timeoutMs` */
   loadTimeout?: Duration
   /** Longest time that other processes' readers wait for one that loads; then they load, too. @default '3s' */
   waitTime?: Duration
-  /** Loads at once in this process; a batch is one. 1 to 10,000. @default 32 */
+  /** Loads at once in this process; a batch is one, and at most half of them are refreshes. 1 to 10,000. @default 32 */
   maxLoads?: number
-  /** Loads that may wait for that; more are refused. 1 to 1,000,000. @default 10_000 */
+  /** Loads that may wait for that, each for `loadTimeout`; more are refused. 1 to 1,000,000. @default 10_000 */
   maxWaitingLoads?: number
   /** How early values are refreshed before they are due (XFetch's beta); 0: not before. 0 to 100. @default 1 */
   refreshAhead?: number
@@ -137,7 +137,8 @@ function ms(value: Duration | undefined): number | undefined {
 
 function mistakes(error: z.ZodError, given: object): PrewarmError {
   const lines = error.issues.map((issue) => {
-    if (issue.code === 'unrecognized_keys') return `${[...issue.path, ...issue.keys].join('.')} is no option of a cache`
+    if (issue.code === 'unrecognized_keys')
+      return issue.keys.map((key) => `${[...issue.path, key].join('.')} is no option of a cache`).join('\n')
     let value: unknown = given
     for (const step of issue.path) value = (value as Record<PropertyKey, unknown> | undefined)?.[step]
     const shown = typeof value === 'string' ? `'${value}'` : typeof value === 'object' ? 'an object' : String(value)

@@ -3,6 +3,7 @@ import { Redis } from 'ioredis'
 import type { Clock } from '../clock.ts'
 import { Connection, type NewClient } from '../coordination/connection.ts'
 import type { Script } from '../coordination/types.ts'
+import { isReply } from '../store/redis-errors.ts'
 import { Hearing } from './hearing.ts'
 import { FILL, LEASE, READ, TICKET } from './scripts.ts'
 import type { CacheLink, ChangeListener } from './tier.ts'
@@ -66,8 +67,29 @@ export class RedisLink implements CacheLink {
     if (await this.#ear.run('PING', (redis) => redis.ping()).catch(() => null)) await this.#hearing.tried
   }
 
-  script(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
-    return this.#main.script(script, keys, args)
+  async script(
+    script: Script,
+    keys: readonly string[],
+    args: readonly (string | number)[],
+    watched: readonly string[] = [],
+  ): Promise<unknown> {
+    if (watched.length === 0 || this.hearing !== 'tracking') return this.#main.script(script, keys, args)
+    // Sent in one go, in this order. What is changed between the two is heard of, and thus not kept.
+    const watching = this.#main.run('EXISTS', (redis) => redis.exists(...watched))
+    const [reply] = await Promise.all([this.#main.script(script, keys, args), watching])
+    return reply
+  }
+
+  run(commands: readonly (readonly (string | number)[])[]): Promise<unknown[]> {
+    return this.#main.run('reading', async (redis) => {
+      const pipeline = redis.pipeline()
+      for (const [name, ...args] of commands) pipeline.call(String(name), ...args)
+      const replies = (await pipeline.exec()) ?? []
+      return replies.map(([error, reply]) => {
+        if (error !== null && !isReply(error)) throw error
+        return error ?? reply
+      })
+    })
   }
 
   async *scan(glob: string): AsyncIterable<string[]> {

@@ -2,6 +2,7 @@ import { PrewarmError } from '../errors.ts'
 import { isOwnKey } from '../keyspace/known.ts'
 import { filledByOf, STAMPS } from '../store/changes.ts'
 import { prefixOf } from '../store/redis-errors.ts'
+import { fieldsOf, peek } from './peek.ts'
 import {
   DELETE,
   FILL,
@@ -30,6 +31,12 @@ export interface RedisTierOptions {
 /** Keys of one script that reads or writes values, and of one that deletes. */
 const CHUNK = 250
 const DELETE_CHUNK = 500
+/** Keys of one script that writes where reads are tracked: before Redis 7.2 each of its commands that reads is paid for per key. */
+const TRACKED_CHUNK = 25
+/** Scripts that write at once: the server has others to serve. */
+const WRITES_AT_ONCE = 4
+/** Keys that a script may declare before that costs more than to have them watched apart. */
+const DECLARED = 3
 
 /** A {@linkcode SharedTier} in Redis: every method is one script for each chunk of keys. */
 export class RedisTier implements SharedTier {
@@ -37,6 +44,7 @@ export class RedisTier implements SharedTier {
   readonly #leaseMs: number
   readonly #name: string
   #leases = 0
+  #canPeek = true
 
   constructor({ link, leaseMs, random }: RedisTierOptions) {
     this.#link = link
@@ -89,20 +97,18 @@ export class RedisTier implements SharedTier {
     fills: readonly Fill[],
     { lease, replace, filledBy }: { lease: Lease; replace: boolean; filledBy: FilledBy },
   ): Promise<Filled[]> {
-    const filled = chunksOf(fills, CHUNK).map(async (chunk) => {
+    return inTurns(chunksOf(fills, this.#writeChunk), async (chunk) => {
       const args = [lease.ticket, lease.token, replace ? 'o' : 'a', STAMPS[filledBy], ...chunk.flatMap(partsOf)]
       return filledOf(await this.#link.script(FILL, keysOf(chunk), args), chunk)
     })
-    return (await Promise.all(filled)).flat()
   }
 
   async set(sets: Parameters<SharedTier['set']>[0], { filledBy }: { filledBy: FilledBy }): Promise<Filled[]> {
-    const filled = chunksOf(sets, CHUNK).map(async (chunk) => {
+    return inTurns(chunksOf(sets, this.#writeChunk), async (chunk) => {
       const keys = keysOf(chunk)
       const args = [STAMPS[filledBy], JSON.stringify(keys), ...chunk.flatMap(partsOf)]
       return filledOf(await this.#link.script(SET, keys, args), chunk)
     })
-    return (await Promise.all(filled)).flat()
   }
 
   async delete(keys: readonly string[]): Promise<number> {
@@ -138,16 +144,38 @@ export class RedisTier implements SharedTier {
     return this.#link.close()
   }
 
+  get #writeChunk(): number {
+    return this.hearing === 'tracking' ? TRACKED_CHUNK : CHUNK
+  }
+
   #token(): string {
     return `${this.#name}${(this.#leases++).toString(36)}`
   }
 
+  /** By plain commands what is simply there, by the script the rest. */
   async #readChunk(asks: readonly Ask[], token: string): Promise<Found[]> {
-    const letters = asks.map(({ form, wantsLease }) => {
+    const { run } = this.#link
+    if (run === undefined || !this.#canPeek || asks.some(({ isTagged }) => isTagged)) return this.#ask(asks, token)
+    const found = await peek(run.bind(this.#link), asks)
+    if (found === null) this.#canPeek = false
+    const rest = asks.filter((_, index) => found?.[index] === undefined)
+    if (rest.length === 0) return found as Found[]
+    const asked = await this.#ask(rest, token)
+    let at = 0
+    return asks.map((_, index) => found?.[index] ?? (asked[at++] as Found))
+  }
+
+  async #ask(asks: readonly Ask[], token: string): Promise<Found[]> {
+    let letters = ''
+    for (const { form, wantsLease } of asks) {
       const letter = form === 'hash' ? 'h' : 's'
-      return wantsLease ? letter.toUpperCase() : letter
-    })
-    const reply = await this.#link.script(READ, keysOf(asks), [this.#leaseMs, token, ...letters])
+      letters += wantsLease ? letter.toUpperCase() : letter
+    }
+    const keys = keysOf(asks)
+    const args = [this.#leaseMs, token, letters]
+    const reply = await (keys.length <= DECLARED || this.hearing !== 'tracking'
+      ? this.#link.script(READ, keys, args)
+      : this.#link.script(READ, [], [...args, ...keys], keys))
     const [nowMs, ticket, ...rest] = reply as [number, string, ...unknown[]]
     return asks.map((_, index) => foundOf(rest[2 * index], Number(rest[2 * index + 1]), nowMs, { token, ticket }))
   }
@@ -166,9 +194,7 @@ function foundOf(value: unknown, note: number, nowMs: number, lease: Lease): Fou
 
 function heldOf(value: unknown): HeldValue {
   if (!Array.isArray(value)) return { type: 'string', value: String(value) }
-  // Not an object's own assignment: a field may be called `__proto__`.
-  const pairs = Array.from({ length: value.length / 2 }, (_, at) => [value[2 * at], value[2 * at + 1]] as const)
-  return { type: 'hash', fields: Object.fromEntries(pairs) as Record<string, string> }
+  return { type: 'hash', fields: fieldsOf(value) }
 }
 
 /** Version, kind, TTL, number of parts, parts. */
@@ -195,6 +221,19 @@ function filledOf(reply: unknown, fills: readonly Fill[]): Filled[] {
 
 function keysOf(list: readonly { key: string }[]): string[] {
   return list.map(({ key }) => key)
+}
+
+/** Works through chunks, a few at a time; the first error ends it, as soon as those that are on their way have ended. */
+async function inTurns<C, R>(chunks: readonly C[], work: (chunk: C) => Promise<R[]>): Promise<R[]> {
+  const results: R[] = []
+  for (let from = 0; from < chunks.length; from += WRITES_AT_ONCE) {
+    const ended = await Promise.allSettled(chunks.slice(from, from + WRITES_AT_ONCE).map(work))
+    for (const end of ended) {
+      if (end.status === 'rejected') throw end.reason
+      for (const result of end.value) results.push(result)
+    }
+  }
+  return results
 }
 
 function chunksOf<T>(list: readonly T[], size: number): T[][] {

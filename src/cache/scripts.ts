@@ -6,15 +6,19 @@ export { ABSENT_PREFIX, CHANGED_CHANNEL, LEASE_PREFIX, TAG_PREFIX, TAGGED, UNTRA
 /**
  * Reads keys; takes a lease, and a ticket, for those that are not there and are wanted.
  *
- * KEYS: the keys. ARGV: a lease's length in ms, its token; then a letter for each key: `s` text, `h` hash, `S`, `H` the same with
- * a lease. Out: the server's time in ms, a ticket ('' where no lease was taken), then for each key the value (text, a list of
+ * KEYS: the keys, or none, and then they follow in ARGV: before Redis 7.2 a connection whose reads are tracked pays at each
+ * command of a script for all its KEYS. ARGV: a lease's length in ms, its token; a letter for each key: `s` text, `h` hash, `S`, `H`
+ * the same with a lease. Out: the server's time in ms, a ticket ('' where no lease was taken), then for each key the value (text, a list of
  * fields and values) and its expiry time in ms (-1: never), or a letter and a number: `a` the origin has none, and for how many
  * ms that is remembered; `l` not there, and the lease is taken; `w` another has it, and for how many ms; `m` not there.
  */
 export const READ: Script = {
   text: `${COMMON}
-local lease_ms, token, ticket = ARGV[1], ARGV[2], ''
+local lease_ms, token, letters, ticket = ARGV[1], ARGV[2], ARGV[3], ''
+local keys = #KEYS > 0 and KEYS or {unpack(ARGV, 4)}
 local out = {now_ms, ''}
+-- What is no text comes out as not there, and is looked for again below.
+local texts = redis.call('MGET', unpack(keys))
 
 -- A value of another type is looked for as that; a list or a set is nothing that a cache would have written.
 local function hash_of(key)
@@ -22,14 +26,13 @@ local function hash_of(key)
   if fields.err then return nil, true end
   return #fields > 0 and fields or nil
 end
-local function value_of(key, is_hash)
+local function value_of(key, is_hash, text_there)
   if is_hash then
     local fields, is_other = hash_of(key)
     if not is_other then return fields end
   end
-  local value = redis.pcall('GET', key)
-  if type(value) == 'table' then return not is_hash and hash_of(key) or nil end
-  return value and tags_hold(value) and value or nil
+  if not text_there then return not is_hash and hash_of(key) or nil end
+  return tags_hold(text_there) and text_there or nil
 end
 
 -- Redis before 7.0 does not know PEXPIRETIME.
@@ -40,10 +43,10 @@ local function expiry(key)
   return left < 0 and left or time[1] * 1000 + math.floor(time[2] / 1000) + left
 end
 
-for i, key in ipairs(KEYS) do
-  local letter = ARGV[i + 2]
+for i, key in ipairs(keys) do
+  local letter = string.sub(letters, i, i)
   local kind = string.lower(letter)
-  local value = value_of(key, kind == 'h')
+  local value = value_of(key, kind == 'h', texts[i])
   local note = nil
   if value then note = expiry(key)
   else
@@ -153,9 +156,9 @@ for i, key in ipairs(KEYS) do
   end
   local holder = redis.call('GET', LEASE .. key)
   if holder and (holder == token or (is_written and token == '')) then redis.call('DEL', LEASE .. key) end
-  -- A read: the server then tells this connection of the next change.
-  redis.call('EXISTS', key)
 end
+-- A read: the server then tells this connection of the next change.
+redis.call('EXISTS', unpack(KEYS))
 if #replaced > 0 then publish(cjson.encode(replaced), true) end
 return out`,
 }
@@ -211,7 +214,7 @@ end
 need_no_memory()
 mark(tick_of(GIVEN), KEYS)
 publish(ARGV[2], true)
-for _, key in ipairs(KEYS) do redis.call('EXISTS', key) end
+redis.call('EXISTS', unpack(KEYS))
 return out`,
 }
 

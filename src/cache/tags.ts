@@ -29,6 +29,7 @@ const MAX_TAG_LENGTH = 256
 
 /** @throws {PrewarmError} `USAGE` naming the tag */
 export function checkTags(tags: readonly string[]): readonly string[] {
+  if (!Array.isArray(tags)) throw new PrewarmError('USAGE', `tags is '${tags}', expected a list of texts`)
   if (tags.length > MAX_TAGS)
     throw new PrewarmError('USAGE', `tags has ${tags.length} elements, expected at most ${MAX_TAGS}`)
   for (const tag of tags) {

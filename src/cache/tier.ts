@@ -9,7 +9,15 @@ export interface CacheLink {
    *
    * @throws {PrewarmError} `STORE_UNREACHABLE`, `STORE_REFUSED`; what failed with the first may have been carried out
    */
-  script(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>
+  script(
+    script: Script,
+    keys: readonly string[],
+    args: readonly (string | number)[],
+    /** Keys that it reads without declaring them, and whose changes are to be heard of from before that on. */
+    watched?: readonly string[],
+  ): Promise<unknown>
+  /** Plain commands in one go; what the server refuses is an error in its place. @throws as `script` */
+  run?(commands: readonly (readonly (string | number)[])[]): Promise<unknown[]>
   /** Keys that match a glob, page by page; a key may come twice. @throws as `script` */
   scan(glob: string): AsyncIterable<string[]>
   /** Whether changes are heard now, so that memory may be trusted: by the server's tracking, or only what caches publish. */
@@ -52,6 +60,8 @@ export interface Ask {
   form: 'string' | 'hash'
   /** Wants to load it if it is not there. */
   wantsLease: boolean
+  /** What is there probably bears tags. */
+  isTagged?: boolean
 }
 
 /** One value to write; `encoded` null: the origin has none. */

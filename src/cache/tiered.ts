@@ -19,7 +19,6 @@ import type {
   EntryOptions,
   GetOptions,
   LoadMissing,
-  ReadTold,
   SetOptions,
   SetOutcome,
   WrapOptions,
@@ -119,7 +118,11 @@ export class TieredCache implements CacheFacade, ChangeListener {
     await this.#write([...new Map(entries)], options, undefined)
   }
 
-  async delete(...keys: string[]): Promise<number> {
+  delete(...keys: string[]): Promise<number> {
+    return this.#delete(keys)
+  }
+
+  async #delete(keys: readonly string[]): Promise<number> {
     for (const key of keys) this.#formOf(key)
     if (keys.length === 0) return 0
     this.#forget(keys)
@@ -159,8 +162,9 @@ export class TieredCache implements CacheFacade, ChangeListener {
         `prefix is '${prefix}', expected text that is not empty: all keys are not only this cache's`,
       )
     }
-    let deleted = 0
-    for await (const page of this.#parts.tier.scan(prefix)) deleted += await this.delete(...page)
+    // What is not there is being loaded, or known to be nowhere.
+    let deleted = await this.#delete(this.#flights.keys(prefix).concat(this.#memory.keys(prefix)))
+    for await (const page of this.#parts.tier.scan(prefix)) deleted += await this.#delete(page)
     return deleted
   }
 
@@ -221,9 +225,8 @@ export class TieredCache implements CacheFacade, ChangeListener {
     const { value, filledBy, keyspace, expiresAtMs } = kept
     const ttlMs = kept.freshUntilMs - clock.nowMs()
     if (this.#fetcher.isDue(ttlMs, keyspace)) this.#refresh(key, options)
-    const told: ReadTold = { key, keyspace, tier: 'memory', status: 'hit', filledBy, durationNs: 0, expiresAtMs }
-    told.durationNs = clock.nowNs() - startNs
-    observer.read(told)
+    const durationNs = clock.nowNs() - startNs
+    observer.read({ key, keyspace, tier: 'memory', status: 'hit', filledBy, durationNs, expiresAtMs })
     return { value: value as T, tier: 'memory', status: 'hit', filledBy, ttlMs }
   }
 

@@ -2,6 +2,7 @@ import { type CacheSettings, settleCache } from '../../src/cache/options.ts'
 import { TieredCache } from '../../src/cache/tiered.ts'
 import type { ReadTold } from '../../src/cache/types.ts'
 import type { Task } from '../../src/config/task.ts'
+import type { Origin } from '../../src/origin/types.ts'
 import { FakeClock } from '../fakes/clock.ts'
 import { MemoryTier } from '../fakes/memory-tier.ts'
 import { MemoryTierState } from '../fakes/memory-tier-state.ts'
@@ -12,6 +13,8 @@ export interface Seat {
   tier: MemoryTier
   told: ReadTold[]
   errors: string[]
+  /** Run by `close`. */
+  cleanUps: (() => Promise<void> | void)[]
 }
 
 /** Caches over one shared tier in memory, by a clock that stands still. Nothing is refreshed ahead unless that is asked for. */
@@ -21,8 +24,9 @@ export class Desk {
   readonly origin = new FakeOrigin()
   random = 0.5
 
-  seat(settings: CacheSettings & { tasks?: Task[] } = {}): Seat {
-    const { tasks = [], ...rest } = settings
+  seat(settings: CacheSettings & { tasks?: Task[]; originOf?: () => Origin } = {}): Seat {
+    const { tasks = [], originOf = () => this.origin, ...rest } = settings
+    const cleanUps: Seat['cleanUps'] = []
     const told: ReadTold[] = []
     const errors: string[] = []
     const tier: MemoryTier = new MemoryTier({
@@ -35,15 +39,15 @@ export class Desk {
     const cache: TieredCache = new TieredCache({
       ...{ tier, clock: this.clock, random: () => this.random, tasks },
       limits: settleCache({ ttlJitter: 0, refreshAhead: 0, ...rest }, 60_000),
-      originOf: () => this.origin,
+      originOf,
       observer: {
         read: (one) => void told.push(one),
         error: ({ tier: where }) => void errors.push(where),
         invalidated() {},
       },
-      cleanUps: [],
+      cleanUps,
     })
-    return { cache, tier, told, errors }
+    return { cache, tier, told, errors, cleanUps }
   }
 
   /** Moves the clock on until `work` has ended. */

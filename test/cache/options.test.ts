@@ -33,18 +33,19 @@ describe('settleCache', () => {
   })
 
   it('names each option that is wrong, its value and what was expected', () => {
-    const wrong = { grace: '5 parsecs', memory: { maxItems: 0 }, maxLoads: 1.5, size: 3 } as never
+    const wrong = { grace: '5 parsecs', memory: { maxItems: 0 }, maxLoads: 1.5, size: 3, weight: 4 } as never
     try {
       settleCache(wrong, 1)
     } catch (error) {
       assertEquals(isPrewarmError(error) && error.code, 'USAGE')
       const lines = (error as Error).message.split('\n')
-      assertEquals(lines.length, 4)
+      assertEquals(lines.length, 5)
       for (const part of [
         "grace is '5 parsecs'",
         'memory',
         'maxLoads is 1.5, expected a whole number',
         'size is no option',
+        'weight is no option',
       ])
         assertEquals(
           lines.some((line) => line.includes(part)),

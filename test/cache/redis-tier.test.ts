@@ -19,8 +19,9 @@ function fakeLink(reply: (call: Call) => unknown): CacheLink & { calls: Call[]; 
     calls,
     globs,
     hearing: 'tracking',
-    async script(script, keys, args) {
-      const call = { script, keys, args }
+    async script(script, declared, args, watched) {
+      // Many keys are not declared, but watched.
+      const call = { script, keys: watched ?? declared, args }
       calls.push(call)
       return reply(call)
     },

@@ -27,6 +27,7 @@ describe('tags', () => {
   })
 
   it('checkTags names the tag that is wrong', () => {
+    assertThrows(() => checkTags('abc' as never), Error, "tags is 'abc', expected a list")
     assertThrows(() => checkTags(['a', '']), Error, "tags holds ''")
     assertThrows(() => checkTags([7 as never]), Error, 'tags holds 7')
     assertThrows(() => checkTags(['x'.repeat(257)]), Error, '1 to 256')

@@ -85,7 +85,7 @@ describe('TieredCache writes', () => {
     const { cache, tier } = desk.seat({ tasks: [loadTask({ key: 'k:{id}', value: 'hash' })] })
     for (const work of [() => cache.set('k:1', { a: 1 }, { tags: ['t'] }), () => cache.get('k:1', { tags: ['t'] })])
       await assertRejects(work, PrewarmError, 'can bear no tags')
-    await assertRejects(() => cache.set('k:1', 'text'), PrewarmError, 'Cannot encode hash')
+    await assertRejects(() => cache.set('k:1', 'text'), PrewarmError, "'k:1' can't be cached. Cannot encode hash")
     assertEquals(tier.calls, [])
   })
 
@@ -103,6 +103,19 @@ describe('TieredCache writes', () => {
     assertEquals(await cache.clear('a:'), 2)
     assertEquals([...(await cache.getMany(['a:1', 'a:2', 'b:1']))], [['b:1', 3]])
     await assertRejects(() => cache.clear(''), PrewarmError, 'prefix is')
+  })
+
+  it('clear also ends what this process loads, or knows to be nowhere', async () => {
+    const desk = new Desk()
+    const { cache } = desk.seat()
+    const { load, waiting } = desk.held<string>()
+    assertEquals(await cache.get('a:none', { load: () => null }), undefined)
+    const early = cache.get('a:1', { load })
+    await turn()
+    assertEquals(await cache.clear('a:'), 0)
+    waiting[0]?.resolve('old')
+    assertEquals(await early, 'old')
+    for (const key of ['a:1', 'a:none']) assertEquals(await cache.get(key, { load: () => 'new' }), 'new')
   })
 
   it('warm loads what nobody has asked for, and tells what became of it', async () => {

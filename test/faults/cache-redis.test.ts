@@ -41,33 +41,53 @@ describe('createCache while Redis fails', () => {
     assertEquals(await cache.delete('again'), 1)
   }
 
-  it('stopped (SIGSTOP): all reads are answered by the origin before it goes on, few loads at once', TIMEOUT, async () => {
-    const { told, observer } = listening()
-    const cache = await desk.open({ redisTimeout: 50, maxLoads: 3, loadTimeout: '30s', observers: [observer] })
-    await redis.set('in redis', '"there"')
-    assertEquals(await cache.get('in redis'), 'there')
+  it(
+    'stopped (SIGSTOP): all reads are answered by the origin before it goes on, few loads at once',
+    TIMEOUT,
+    async () => {
+      const { told, observer } = listening()
+      const cache = await desk.open({ redisTimeout: 50, maxLoads: 3, loadTimeout: '30s', observers: [observer] })
+      await redis.set('in redis', '"there"')
+      assertEquals(await cache.get('in redis'), 'there')
+      server.pause()
+      try {
+        const held = heldLoads<string>()
+        const all = Promise.all(numbered(50).map((key) => cache.read(key, { load: held.load })))
+        for (let ended = 0; ended < 50; ended += 3) {
+          await held.begun(Math.min(50, ended + 3))
+          held.answer('v')
+        }
+        assertEquals(new Set((await all).map(({ value, tier, status }) => `${value} ${tier} ${status}`)), new Set(['v origin miss'])) // biome-ignore format: short
+        assertEquals([held.count, held.mostAtOnce], [50, 3])
+        // One after the other: each would wait for the deadline, were it not for the breaker.
+        for (const key of numbered(2000)) assertEquals(await cache.get(key, { load: fromOrigin }), `origin ${key}`)
+        assertEquals((await cache.getMany(['a', 'b'], (keys) => keys.map(fromOrigin))).size, 2)
+        assert(told.errors > 0)
+        // There is nothing to load it with: it can't be told, and that is no value.
+        assertEquals(await cache.get('without a loader'), undefined)
+      } finally {
+        server.resume()
+      }
+      await worksAgain(cache)
+      // Nothing that was loaded while it was away has been written late.
+      assertEquals((await redis.keys('n:*')).length, 0)
+    },
+  )
+
+  it('stopped: it is asked a few times only, however many readers come', TIMEOUT, async () => {
+    const cache = await desk.open({ redisTimeout: 50 })
+    await redis.config('RESETSTAT')
     server.pause()
     try {
-      const held = heldLoads<string>()
-      const all = Promise.all(numbered(50).map((key) => cache.read(key, { load: held.load })))
-      for (let ended = 0; ended < 50; ended += 3) {
-        await held.begun(Math.min(50, ended + 3))
-        held.answer('v')
-      }
-      assertEquals(new Set((await all).map(({ value, tier, status }) => `${value} ${tier} ${status}`)), new Set(['v origin miss'])) // biome-ignore format: short
-      assertEquals([held.count, held.mostAtOnce], [50, 3])
-      // One after the other: each would wait for the deadline, were it not for the breaker.
-      for (const key of numbered(2000)) assertEquals(await cache.get(key, { load: fromOrigin }), `origin ${key}`)
-      assertEquals((await cache.getMany(['a', 'b'], (keys) => keys.map(fromOrigin))).size, 2)
-      assert(told.errors > 0)
-      // There is nothing to load it with: it can't be told, and that is no value.
-      assertEquals(await cache.get('without a loader'), undefined)
+      // One after the other: each would ask, and wait for the deadline.
+      for (const key of numbered(35)) assertEquals(await cache.get(key, { load: fromOrigin }), `origin ${key}`)
     } finally {
       server.resume()
     }
+    // What was sent is carried out now.
     await worksAgain(cache)
-    // Nothing that was loaded while it was away has been written late.
-    assertEquals((await redis.keys('n:*')).length, 0)
+    const asked = Number(/cmdstat_evalsha:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1])
+    assert(asked < 30, `asked ${asked} times`)
   })
 
   it('stopped for longer than a call may take: writes are rejected, and memory is not trusted', TIMEOUT, async () => {
@@ -109,17 +129,21 @@ describe('createCache while Redis fails', () => {
     }
   })
 
-  it('away from the start: createCache resolves, reads are answered; it is used once it is there', TIMEOUT, async () => {
-    const port = await freePort()
-    const at = `redis://127.0.0.1:${port}`
-    const cache = await desk.open({ redis: at })
-    for (const key of numbered(100)) assertEquals(await cache.get(key, { load: fromOrigin }), `origin ${key}`)
-    await stop()
-    await start(['--port', String(port)])
-    redis.disconnect()
-    redis = connect(at)
-    await worksAgain(cache)
-  })
+  it(
+    'away from the start: createCache resolves, reads are answered; it is used once it is there',
+    TIMEOUT,
+    async () => {
+      const port = await freePort()
+      const at = `redis://127.0.0.1:${port}`
+      const cache = await desk.open({ redis: at })
+      for (const key of numbered(100)) assertEquals(await cache.get(key, { load: fromOrigin }), `origin ${key}`)
+      await stop()
+      await start(['--port', String(port)])
+      redis.disconnect()
+      redis = connect(at)
+      await worksAgain(cache)
+    },
+  )
 
   it('full (noeviction): reads are answered, what is there is served, deletes work, set says so', TIMEOUT, async () => {
     const { told, observer } = listening()
@@ -196,7 +220,11 @@ describe('createCache while the origin fails', () => {
     const cache = await desk.open({ loadTimeout: 100 })
     let isAborted = false
     const load = (_: string, { signal }: { signal: AbortSignal }) =>
-      new Promise<never>(() => signal.addEventListener('abort', () => (isAborted = true))) // biome-ignore lint/suspicious/noAssignInExpressions: short
+      new Promise<never>(() => {
+        signal.addEventListener('abort', () => {
+          isAborted = true
+        })
+      })
     const all = await Promise.allSettled([cache.get('k', { load }), cache.get('k', { load })])
     for (const one of all) assert(one.status === 'rejected' && one.reason.code === 'ORIGIN_TIMEOUT')
     assert(isAborted)

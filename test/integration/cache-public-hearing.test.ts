@@ -1,6 +1,7 @@
 import { after, afterEach, before, describe, it } from 'node:test'
 import { assertEquals } from '@std/assert'
 import type { Redis } from 'ioredis'
+import { startEmbeddedRedis } from '../../src/embedded/redis.ts'
 import { type Cache, load } from '../../src/index.ts'
 import { cacheDesk, connectionsOf, heldLoads } from '../support/public-cache.ts'
 import { type RedisServer, startRedisServer } from '../support/servers.ts'
@@ -67,6 +68,26 @@ describe('createCache hears in memory of what others change', () => {
 
   it('by another cache: write, delete, tag, clear, a load over what is there', TIMEOUT, async () => {
     await byOtherCaches(await desk.open(LONG), await desk.open(LONG))
+  })
+
+  it('of an embedded server, too', TIMEOUT, async () => {
+    const embedded = await startEmbeddedRedis()
+    try {
+      const [writer, reader] = [
+        await desk.open({ ...LONG, redis: embedded.url }),
+        await desk.open({ ...LONG, redis: embedded.url }),
+      ]
+      await byOtherCaches(writer, reader)
+      const other = connect(embedded.url)
+      await other.set('k', '"old"')
+      await keep(reader, 'k', 'old')
+      await other.set('k', '"new"')
+      await becomes(reader, 'k', 'new')
+      other.disconnect()
+    } finally {
+      await desk.closeAll()
+      await embedded.stop()
+    }
   })
 
   it('by other programs: SET, DEL, PEXPIRE, RENAME, FLUSHALL, a warm-up', TIMEOUT, async () => {

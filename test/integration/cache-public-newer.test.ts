@@ -7,7 +7,6 @@ import { type RedisServer, startRedisServer } from '../support/servers.ts'
 import { connect, until } from '../support/warming.ts'
 
 const TIMEOUT = { timeout: 60_000 }
-/** A second `held` load may be the next one's. */
 const OPTIONS = { refreshAhead: 0, loadTimeout: '30s', defaultTtl: '1h' } as const
 
 describe('createCache: nothing older over what is newer', () => {
@@ -37,6 +36,7 @@ describe('createCache: nothing older over what is newer', () => {
   /** What all find after `change` while a load of `cold` (nothing there) or of `present` (a refresh) is held. */
   const duringLoad = async (kind: 'cold' | 'present', change: (another: Cache) => Promise<unknown>, options = {}) => {
     const [cache, another] = [await desk.open({ ...OPTIONS, ...options }), await desk.open({ ...OPTIONS, ...options })]
+    held = heldLoads()
     if (kind === 'present') await cache.set('k', 'older')
     const loading = cache.get('k', { ...held, fresh: kind === 'present' })
     await held.begun(1)
@@ -121,6 +121,23 @@ describe('createCache: nothing older over what is newer', () => {
       for (let round = 0; round < 20; round++) assertEquals(await atRest(`k:${round}`), undefined)
     })
 
+    it('a value that the application gives after the DEL stays, though that is heard of later', TIMEOUT, async () => {
+      await withEvents()
+      const cache = await desk.open({ ...OPTIONS, ...EVENTS })
+      for (let round = 0; round < 20; round++) {
+        const key = `k:${round}`
+        await cache.set(key, 'older')
+        await redis.del(key)
+        await cache.set(key, 'given')
+      }
+      // Events come in their order: with this one all have come.
+      await cache.set('last', 1)
+      const before = await redis.zscore('prewarm:changes', 'last')
+      await redis.del('last')
+      await until(async () => (await redis.zscore('prewarm:changes', 'last')) !== before)
+      for (let round = 0; round < 20; round++) assertEquals(await atRest(`k:${round}`), 'given')
+    })
+
     it('UNLINK, and a transaction that deletes, are heard like DEL', TIMEOUT, async () => {
       await withEvents()
       for (const change of [() => redis.unlink('k'), () => redis.multi().del('k').exec()]) {
@@ -131,7 +148,6 @@ describe('createCache: nothing older over what is newer', () => {
         }, EVENTS) // biome-ignore format: one call
         assertEquals(await rest, undefined)
         await redis.flushall()
-        held = heldLoads()
       }
     })
 
@@ -144,7 +160,6 @@ describe('createCache: nothing older over what is newer', () => {
       assertEquals(await duringLoad('cold', () => redis.del('k'), EVENTS), 'loaded')
       // What covers it: delete of the cache.
       await redis.flushall()
-      held = heldLoads()
       assertEquals(await duringLoad('cold', (another) => another.delete('k'), EVENTS), undefined)
     })
 

@@ -1,5 +1,5 @@
 import { after, afterEach, before, describe, it } from 'node:test'
-import { assert, assertEquals } from '@std/assert'
+import { assert, assertEquals, assertRejects } from '@std/assert'
 import type { Redis } from 'ioredis'
 import { cacheDesk } from '../support/public-cache.ts'
 import { type RedisServer, startRedisServer } from '../support/servers.ts'
@@ -7,7 +7,7 @@ import { connect, until } from '../support/warming.ts'
 
 const TIMEOUT = { timeout: 60_000 }
 
-describe('createCache: what a plain read makes of an entry that was set with times of its own', () => {
+describe('createCache: open points', () => {
   let server: RedisServer
   let redis: Redis
   const desk = cacheDesk(() => server.url)
@@ -56,5 +56,18 @@ describe('createCache: what a plain read makes of an entry that was set with tim
     const endMs = Date.now() + 2000
     await until(() => Date.now() > endMs)
     assertEquals([await cache.get('k'), await cache.has('k')], [undefined, false])
+  })
+
+  it('a value that can not be kept is named by its key', TIMEOUT, async () => {
+    const cache = await desk.open()
+    for (const value of [undefined, 1n]) {
+      const error = await assertRejects(() => cache.setMany([['fine', 1], ['wrong', value]])) // biome-ignore format: pairs
+      assert(String(error).includes("'wrong'"), String(error))
+    }
+  })
+
+  it('one text as tags is refused, not taken for a list of letters', TIMEOUT, async () => {
+    const cache = await desk.open()
+    await assertRejects(() => cache.set('k', 1, { tags: 'abc' as unknown as string[] }), Error, "tags is 'abc'")
   })
 })

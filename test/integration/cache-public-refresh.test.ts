@@ -129,7 +129,11 @@ describe('createCache: one load for all, before and after the end of a value', (
     const [cache] = await instances(1, { loadTimeout: '30s' })
     const held = heldLoads<string>()
     const leaving = new AbortController()
-    const left = assertRejects(() => cache?.get('k', { ...held, signal: leaving.signal }) ?? Promise.resolve(), Error, 'enough')
+    const left = assertRejects(
+      () => cache?.get('k', { ...held, signal: leaving.signal }) ?? Promise.resolve(),
+      Error,
+      'enough',
+    )
     await held.begun(1)
     const staying = cache?.get('k', held)
     leaving.abort(new Error('enough'))

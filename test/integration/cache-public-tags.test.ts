@@ -80,27 +80,31 @@ describe('createCache: tags, and clear', () => {
     }
   })
 
-  it('clear deletes what begins with the prefix, taken letter by letter, and never prewarm own records', TIMEOUT, async () => {
-    const { told, observer } = listening()
-    const cache = await desk.open({ observers: [observer] })
-    const odd = ['a*b:1', 'a*b:2', 'axb:1', 'a[1]:1', 'a1:1', 'a?:1', 'ab:1', 'a\\*b:1', 'A*b:1']
-    await cache.setMany(odd.map((key) => [key, 1]))
-    const left = async (prefix: string) => {
-      const deleted = await cache.clear(prefix)
-      const found = [...(await cache.getMany(odd)).keys()]
-      return [deleted, odd.filter((key) => !found.includes(key))]
-    }
-    assertEquals(await left('a*b:'), [2, ['a*b:1', 'a*b:2']])
-    assertEquals(await left('a[1]'), [1, ['a*b:1', 'a*b:2', 'a[1]:1']])
-    assertEquals(await left('a?'), [1, ['a*b:1', 'a*b:2', 'a[1]:1', 'a?:1']])
-    assertEquals(await left('a\\'), [1, ['a*b:1', 'a*b:2', 'a[1]:1', 'a?:1', 'a\\*b:1']])
-    assertEquals(await left('nothing'), [0, ['a*b:1', 'a*b:2', 'a[1]:1', 'a?:1', 'a\\*b:1']])
-    assertEquals(told.invalidated, 5)
-    const own = (await redis.keys('prewarm:*')).sort()
-    assert(own.length > 0)
-    assertEquals(await cache.clear('p'), 0)
-    assertEquals((await redis.keys('prewarm:*')).sort(), own)
-  })
+  it(
+    'clear deletes what begins with the prefix, taken letter by letter, and never prewarm own records',
+    TIMEOUT,
+    async () => {
+      const { told, observer } = listening()
+      const cache = await desk.open({ observers: [observer] })
+      const odd = ['a*b:1', 'a*b:2', 'axb:1', 'a[1]:1', 'a1:1', 'a?:1', 'ab:1', 'a\\*b:1', 'A*b:1']
+      await cache.setMany(odd.map((key) => [key, 1]))
+      const left = async (prefix: string) => {
+        const deleted = await cache.clear(prefix)
+        const found = [...(await cache.getMany(odd)).keys()]
+        return [deleted, odd.filter((key) => !found.includes(key))]
+      }
+      assertEquals(await left('a*b:'), [2, ['a*b:1', 'a*b:2']])
+      assertEquals(await left('a[1]'), [1, ['a*b:1', 'a*b:2', 'a[1]:1']])
+      assertEquals(await left('a?'), [1, ['a*b:1', 'a*b:2', 'a[1]:1', 'a?:1']])
+      assertEquals(await left('a\\'), [1, ['a*b:1', 'a*b:2', 'a[1]:1', 'a?:1', 'a\\*b:1']])
+      assertEquals(await left('nothing'), [0, ['a*b:1', 'a*b:2', 'a[1]:1', 'a?:1', 'a\\*b:1']])
+      assertEquals(told.invalidated, 5)
+      const own = (await redis.keys('prewarm:*')).sort()
+      assert(own.length > 0)
+      assertEquals(await cache.clear('p'), 0)
+      assertEquals((await redis.keys('prewarm:*')).sort(), own)
+    },
+  )
 
   it('clear of 5000 keys counts each once', TIMEOUT, async () => {
     const cache = await desk.open()

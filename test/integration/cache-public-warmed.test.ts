@@ -30,7 +30,11 @@ describe('createCache reads what the warmer writes', () => {
           query: 'select id, title, rate, nullif(id, 2) as perhaps from film where id <= 10 or id > 15',
         }),
         shown: sql({ key: 'shown:{id}', value: 'json', query: 'select id, title, made from film where id <= 10' }),
-        titles: sql({ key: 'title:{id}', value: { column: 'title' }, query: 'select id, title from film where id <= 10' }),
+        titles: sql({
+          key: 'title:{id}',
+          value: { column: 'title' },
+          query: 'select id, title from film where id <= 10',
+        }),
         sessions: load({
           ...{ key: 'session:{token}', select: ten },
           load: (keys) => {
@@ -52,7 +56,13 @@ describe('createCache reads what the warmer writes', () => {
             return keys.map((key) => ({ owner: key, items: 3 }))
           },
         }),
-        cities: http({ key: 'city:{id}', url: `${origin.url}/city/{id}`, pointer: '/path', value: 'string', select: ten }),
+        cities: http({
+          key: 'city:{id}',
+          url: `${origin.url}/city/{id}`,
+          pointer: '/path',
+          value: 'string',
+          select: ten,
+        }),
         towns: http({ key: 'town:{id}', url: `${origin.url}/town/{id}`, select: ten }),
       },
     }

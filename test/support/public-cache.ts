@@ -83,8 +83,12 @@ export function listening() {
   const told = { reads: [] as ReadTold[], errors: 0, invalidated: 0 }
   const observer = {
     read: (read: ReadTold) => void told.reads.push({ ...read }),
-    error: () => void told.errors++,
-    invalidated: (count: number) => void (told.invalidated += count),
+    error: () => {
+      told.errors++
+    },
+    invalidated: (count: number) => {
+      told.invalidated += count
+    },
   }
   return { told, observer }
 }
