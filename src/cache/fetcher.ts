@@ -8,7 +8,7 @@ import { type Item, missed } from './item.ts'
 import type { Got, LoadAll } from './loaders.ts'
 import type { MemoryLayer } from './memory.ts'
 import type { CacheLimits } from './options.ts'
-import type { Found, Lease } from './tier.ts'
+import type { Ask, Found, Lease } from './tier.ts'
 import type { CacheObserver, Tier } from './types.ts'
 import { Wakers } from './wakers.ts'
 import { type Loaded, writeLoaded } from './write-loaded.ts'
@@ -59,8 +59,8 @@ export class Fetcher {
   }
 
   /** Settles each item; `loadAll` null: nothing is loaded, what is not there is a miss. */
-  fetch(items: readonly Item[], loadAll: LoadAll | null, again: (item: Item) => void): void {
-    this.#track(items, () => this.#fetch(items, loadAll, again))
+  read(items: readonly Item[], loadAll: LoadAll | null, again: (item: Item) => void): void {
+    this.#track(items, () => this.#find(items, loadAll, again))
   }
 
   /** Loads items in any case, together, over what is there. */
@@ -81,10 +81,10 @@ export class Fetcher {
       })
   }
 
-  async #fetch(items: readonly Item[], loadAll: LoadAll | null, again: (item: Item) => void): Promise<void> {
+  async #find(items: readonly Item[], loadAll: LoadAll | null, again: (item: Item) => void): Promise<void> {
     const { tier } = this.#options
     const wantsLease = loadAll !== null
-    const found = await Promise.all(items.map(({ key, form }) => tier.read({ key, form: form.type, wantsLease })))
+    const found = await Promise.all(items.map((item) => tier.read(askOf(item, wantsLease))))
     const ours: { item: Item; lease: Lease | null }[] = []
     const unreadable: Item[] = []
     const waiting: Promise<void>[] = []
@@ -120,7 +120,7 @@ export class Fetcher {
         const brought = await this.#bounded(items, loadAll)
         this.#times.add(keyspace, (clock.nowNs() - startNs) / 1e6)
         return brought
-      })
+      }, items)
     } catch (error) {
       this.#failed(ours, keyspace, 'origin')
       for (const { item } of ours) item.fail(error)
@@ -175,6 +175,11 @@ export class Fetcher {
     return isDueEarly(leftMs, this.#times.of(keyspace), this.#options.limits.beta, this.#options.random())
   }
 
+  /** Somebody waits for an item of another's; it may be a load that holds up others. */
+  hurry(item: Item): void {
+    this.#options.gate.hurry(item)
+  }
+
   /** Whoever waits for these keys looks again. */
   wake(keys: readonly string[] | null): void {
     this.#wakers.wake(keys)
@@ -202,7 +207,7 @@ export class Fetcher {
     const { leftMs, expiresAtMs, filledBy } = found
     try {
       const { value, tags, bytes } = decode(item.form, found.value)
-      const freshMs = leftMs - item.graceMs
+      const freshMs = leftMs - (filledBy === 'unknown' ? item.ownGraceMs : item.graceMs)
       const status = freshMs > 0 ? 'hit' : 'stale'
       const kept = { value, freshUntilMs: nowMs + freshMs, expiresAtMs, filledBy, keyspace, tags }
       memory.keep(item.asked, kept, bytes)
@@ -218,13 +223,13 @@ export class Fetcher {
   /** Looks again until the value has landed, its loader has given up, or the wait has been long enough. */
   async #wait(item: Item, loadAll: LoadAll, again: (item: Item) => void): Promise<void> {
     const { tier, clock, limits, closing } = this.#options
-    const { key, form } = item
+    const { key } = item
     const untilNs = clock.nowNs() + limits.waitMs * 1e6
     const leftMs = () => (untilNs - clock.nowNs()) / 1e6
     for (let pauseMs = FIRST_PAUSE_MS; leftMs() > 0; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)) {
       await this.#wakers.pause(key, Math.min(pauseMs, leftMs()))
       if (closing.aborted) throw closed()
-      const found = await tier.read({ key, form: form.type, wantsLease: true })
+      const found = await tier.read(askOf(item, true))
       if (this.#serve(item, found, again)) return
       if (found?.state === 'waiting') continue
       if (found?.state === 'held') return this.#reload([item], loadAll)
@@ -272,6 +277,10 @@ export class Fetcher {
     this.#options.observer.error({ keyspace, tier })
     for (const { item, lease } of ours) if (lease !== null) void this.#options.tier.release([item.key], lease)
   }
+}
+
+function askOf({ key, form, tags }: Item, wantsLease: boolean): Ask {
+  return { key, form: form.type, wantsLease, isTagged: tags.length > 0 }
 }
 
 export function closed(): PrewarmError {

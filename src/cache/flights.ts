@@ -6,6 +6,12 @@ export class Flights {
   readonly #loading = new Map<string, Item>()
   readonly #looking = new Map<string, Item>()
 
+  readonly #onJoin: (item: Item) => void
+
+  constructor(onJoin: (item: Item) => void) {
+    this.#onJoin = onJoin
+  }
+
   get size(): number {
     return this.#loading.size + this.#looking.size
   }
@@ -16,7 +22,9 @@ export class Flights {
   }
 
   join(key: string, loads: boolean): Item | undefined {
-    return this.#of(loads).get(key)
+    const item = this.#of(loads).get(key)
+    if (item !== undefined) this.#onJoin(item)
+    return item
   }
 
   add(item: Item, loads: boolean): void {

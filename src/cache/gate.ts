@@ -21,6 +21,7 @@ export interface GateOptions {
 
 interface Waiter {
   go: () => void
+  /** It has a place, or has waited too long. */
   isGone: boolean
 }
 
@@ -32,6 +33,9 @@ export class LoadGate {
   #head = 0
   #running = 0
   #waiting = 0
+  /** What loads that have a place wait for, and who waits in the queue for what. */
+  readonly #urgent = new WeakSet<object>()
+  readonly #waiterOf = new WeakMap<object, Waiter>()
 
   constructor(options: GateOptions) {
     this.#options = options
@@ -49,13 +53,14 @@ export class LoadGate {
    * A load that is begun by another one is a part of that: were it to wait for a place, all places could be held by loads that
    * wait for theirs.
    *
+   * @param loaded what is loaded, for `hurry`
    * @throws {PrewarmError} `RATE_LIMITED` if too many wait already, or it waited too long; what `work` throws
    */
-  async run<T>(work: () => Promise<T>): Promise<T> {
+  async run<T>(work: () => Promise<T>, loaded: readonly object[] = []): Promise<T> {
     const { maxLoads, scope } = this.#options
     if (scope.isInside()) return work()
-    if (this.#running < maxLoads) this.#running++
-    else await this.#turn()
+    if (this.#running < maxLoads || loaded.some((one) => this.#urgent.has(one))) this.#running++
+    else await this.#turn(loaded)
     try {
       return await scope.enter(work)
     } finally {
@@ -63,8 +68,18 @@ export class LoadGate {
     }
   }
 
+  /** A load begins to wait for what another one loads: that gets a place at once, as it could wait for the first one's. */
+  hurry(one: object): void {
+    if (!this.#options.scope.isInside()) return
+    this.#urgent.add(one)
+    const waiter = this.#waiterOf.get(one)
+    if (waiter === undefined || waiter.isGone) return
+    this.#running++
+    waiter.go()
+  }
+
   /** Its place is handed over, so that nobody overtakes. */
-  #turn(): Promise<void> {
+  #turn(loaded: readonly object[]): Promise<void> {
     const { maxLoads, maxWaiting, waitMs, clock } = this.#options
     if (this.#waiting >= maxWaiting) {
       const message = `${this.#waiting} loads wait for the origin already: no more are taken; see maxLoads`
@@ -79,16 +94,23 @@ export class LoadGate {
       })
       const go = () => {
         takeBack()
+        waiter.isGone = true
         this.#waiting--
         resolve()
       }
       const waiter: Waiter = { go, isGone: false }
       this.#queue.push(waiter)
+      for (const one of loaded) this.#waiterOf.set(one, waiter)
       this.#waiting++
     })
   }
 
   #next(): void {
+    // One more than may be had hurried.
+    if (this.#running > this.#options.maxLoads) {
+      this.#running--
+      return
+    }
     while (this.#queue[this.#head]?.isGone) this.#head++
     const next = this.#queue[this.#head]
     if (next !== undefined) this.#head++

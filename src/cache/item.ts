@@ -23,6 +23,8 @@ export interface Item {
   /** How long it is fresh, and how long it is served after that. */
   readonly ttlMs: number
   readonly graceMs: number
+  /** The same for what the application has set, or another program: only what the call itself says. */
+  readonly ownGraceMs: number
   readonly negativeTtlMs: number
   readonly tags: readonly string[]
   readonly filledBy: FilledBy
@@ -55,6 +57,7 @@ export function createItem(
     form,
     ttlMs: jitteredTtlMs(key, full, form.task?.ttlJitter ?? limits.ttlJitter),
     graceMs: graceOf(times.graceMs ?? limits.graceMs, full),
+    ownGraceMs: graceOf(times.graceMs ?? 0, full),
     negativeTtlMs: times.negativeTtlMs ?? limits.negativeTtlMs,
     tags,
     filledBy,
@@ -72,8 +75,12 @@ export function another(item: Item, asked: Asked): Item {
   return { ...item, asked, done: promise, settle: resolve, fail: reject }
 }
 
-/** At most half of the TTL: what the warmer writes has no grace besides. */
+/**
+ * At most half of the TTL: what the warmer writes has no grace besides. What lives for less than a second has none: nothing then
+ * tells who filled it, see `STAMP_LUA`.
+ */
 function graceOf(graceMs: number, ttlMs: number): number {
+  if (ttlMs < 1000) return 0
   return Math.min(graceMs, Math.floor(ttlMs / 2))
 }
 

@@ -12,6 +12,8 @@ export interface LoadAll {
   (keys: readonly string[], signal: AbortSignal): Promise<Map<string, Got>>
   /** Bound on it, ms, where it has one of its own. */
   timeoutMs?: number
+  /** Most keys of one call. @default no bound */
+  maxKeys?: number
 }
 
 function loadOne<T>(load: Load<T>): LoadAll {
@@ -58,6 +60,8 @@ function loadFrom(task: Task, originOf: (task: Task) => Origin): LoadAll {
     return got
   }
   load.timeoutMs = task.timeoutMs
+  // The bound is one for all keys of a call, and these come by one request each.
+  load.maxKeys = task.kind === 'http' ? 1 : task.batchSize
   return load
 }
 
@@ -84,13 +88,20 @@ export class Loads {
     return own
   }
 
-  /** Those that one call loads, together. */
+  /** Those that one call loads, together: with the caller's own function all, else as many as a keyspace's batch holds. */
   group<I extends { form: Form }, T>(
     items: readonly I[],
     loadMissing: LoadMissing<T> | undefined,
-  ): Map<LoadAll | null, readonly I[]> {
-    if (items.length === 0) return new Map()
-    if (loadMissing !== undefined) return new Map([[loadMany(loadMissing), items]])
-    return Map.groupBy(items, ({ form }) => this.for(form, undefined))
+  ): [LoadAll | null, readonly I[]][] {
+    if (items.length === 0) return []
+    if (loadMissing !== undefined) return [[loadMany(loadMissing), items]]
+    const groups = Map.groupBy(items, ({ form }) => this.for(form, undefined))
+    return [...groups].flatMap(([load, all]) => {
+      const size = load?.maxKeys ?? all.length
+      return Array.from({ length: Math.ceil(all.length / size) }, (_, at): [LoadAll | null, readonly I[]] => [
+        load,
+        all.slice(at * size, (at + 1) * size),
+      ])
+    })
   }
 }

@@ -21,7 +21,7 @@ export interface CacheSettings {
   defaultTtl?: Duration
   /** Share of a TTL by which a value may expire early, 0 to 1, fixed per key. @default 0.1 */
   ttlJitter?: number
-  /** How long after that a value is served while one reader refreshes it; at most half of its TTL. @default '30s' */
+  /** How long after that a value that was loaded is served while one reader refreshes it; at most half of its TTL. @default '30s' */
   grace?: Duration
   /** How long "the origin has none" is remembered; 0: not at all. @default '10s' */
   negativeTtl?: Duration

@@ -34,7 +34,7 @@ export class TieredCache implements CacheFacade, ChangeListener {
   readonly #formOf: (key: string) => Form
   readonly #loads: Loads
   readonly #items: Items
-  readonly #flights = new Flights()
+  readonly #flights = new Flights((item) => this.#fetcher.hurry(item))
   readonly #closing = new AbortController()
   #closed: Promise<void> | undefined
 
@@ -149,7 +149,6 @@ export class TieredCache implements CacheFacade, ChangeListener {
       await this.#parts.tier.invalidateTags(checked)
     } finally {
       for (const tag of checked) this.#memory.dropTag(tag)
-      // Nobody knows what tags bears that is on its way.
       this.#flights.forget(null)
       this.#parts.observer.invalidated(checked.length)
     }
@@ -254,7 +253,7 @@ export class TieredCache implements CacheFacade, ChangeListener {
     }
     if (this.#closing.signal.aborted) for (const item of items) item.fail(closed())
     else if (isFresh && load !== null) this.#fetcher.reload(items, load)
-    else this.#fetcher.fetch(items, load, (item) => this.#again(item, load))
+    else this.#fetcher.read(items, load, (item) => this.#again(item, load))
   }
 
   #again(item: Item, load: LoadAll | null): void {

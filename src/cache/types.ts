@@ -8,7 +8,7 @@ export type FilledBy = 'warm' | 'read' | 'unknown'
 
 /** One read, told to the end. */
 export interface CacheResult<T> {
-  /** `undefined`: the origin has none, or there was none and nothing to load it with. Read-only: it is frozen. */
+  /** `undefined`: the origin has none, or there was none and nothing to load it with. As JSON gives it back: a Date is text. Read-only: it is frozen. */
   value: T | undefined
   tier: Tier
   /** `hit`: found; `stale`: found, in its grace, and being refreshed; `miss`: loaded, or not there. */
@@ -70,7 +70,7 @@ export interface WrapOptions<A extends readonly unknown[]> extends EntryOptions 
 
 /** The two-layer cache that an application reads through: memory, then Redis, then the origin. */
 export interface CacheFacade {
-  /** The value, or `undefined` if there is none. @throws what `load` throws, if nothing else can answer */
+  /** The value, or `undefined` if there is none, or if Redis can't be asked and nothing loads it. @throws what `load` throws, if nothing else can answer */
   get<T = unknown>(key: string, options?: GetOptions<T>): Promise<T | undefined>
   /** As `get`, and where the value came from. */
   read<T = unknown>(key: string, options?: GetOptions<T>): Promise<CacheResult<T>>
@@ -80,7 +80,10 @@ export interface CacheFacade {
     loadMissing?: LoadMissing<T>,
     options?: Omit<GetOptions<T>, 'load'>,
   ): Promise<Map<string, T>>
-  /** @throws {PrewarmError} `STORE_UNREACHABLE`, `VALUE_INVALID`; then nothing was written, or it can't be told */
+  /**
+   * @throws {PrewarmError} `KEY_INVALID`, `USAGE`, `VALUE_INVALID`, `VERSION_INVALID`: nothing was written; `STORE_REFUSED` (no
+   * memory); `STORE_UNREACHABLE`: it can't be told
+   */
   set(key: string, value: unknown, options?: SetOptions): Promise<SetOutcome>
   setMany(entries: Iterable<readonly [string, unknown]>, options?: EntryOptions): Promise<void>
   /**
@@ -89,11 +92,11 @@ export interface CacheFacade {
    * @throws {PrewarmError} `STORE_UNREACHABLE`: the old value may still be in Redis
    */
   delete(...keys: string[]): Promise<number>
-  /** True if a value is cached; loads nothing. */
+  /** True if a value is cached; loads nothing. @throws {PrewarmError} `STORE_UNREACHABLE` */
   has(key: string): Promise<boolean>
-  /** Nothing that bears one of these tags is served any more. */
+  /** Nothing that bears one of these tags is served any more. @throws {PrewarmError} `STORE_UNREACHABLE` */
   invalidateTags(...tags: string[]): Promise<void>
-  /** Deletes all keys that begin with `prefix`, which can't be empty. Returns how many. */
+  /** Deletes all keys that begin with `prefix`, which can't be empty. Returns how many. @throws {PrewarmError} `STORE_UNREACHABLE` */
   clear(prefix: string): Promise<number>
   /** Loads a value that nobody has asked for yet, and writes it unless something newer has come meanwhile. */
   warm<T>(key: string, options: Omit<GetOptions<T>, 'fresh'>): Promise<SetOutcome | 'no_value'>

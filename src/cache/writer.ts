@@ -14,7 +14,8 @@ export interface Given {
 }
 
 /**
- * Writes what the application says to Redis, then to memory. All bear the same tags.
+ * Writes what the application says to Redis, then to memory. All bear the same tags. It has no grace but its own:
+ * nobody may know how to refresh it.
  *
  * @throws {PrewarmError} `VALUE_INVALID` before anything is written; `STORE_UNREACHABLE`, `STORE_REFUSED`
  */
@@ -24,9 +25,9 @@ export async function writeGiven(
 ): Promise<SetOutcome[]> {
   const tags = all[0]?.item.tags ?? []
   const versions = tags.length === 0 ? [] : await tier.tagVersions(tags)
-  const sets = all.map(({ item: { key, form, ttlMs, graceMs }, value, version }) => {
+  const sets = all.map(({ item: { key, form, ttlMs, ownGraceMs }, value, version }) => {
     const context = { key, ttlMs, nowMs: clock.nowMs() }
-    return { key, ttlMs: ttlMs + graceMs, version, encoded: encode(form, value, context, tags, versions) }
+    return { key, ttlMs: ttlMs + ownGraceMs, version, encoded: encode(form, value, context, tags, versions) }
   })
   const decoded = sets.map(({ encoded }, index) => decode((all[index] as Given).item.form, heldOf(encoded)))
   memory.drop(sets.map(({ key }) => key))

@@ -92,6 +92,29 @@ describe('LoadGate', () => {
     assertEquals(gate.running, 0)
   })
 
+  it('hurries what a load waits for, queued or about to be, and gives no place away that there is not', async () => {
+    const { gate, clock } = create(1, 10)
+    const [queued, coming] = [{}, {}]
+    const running: number[] = []
+    const inner = async () => void running.push(gate.running)
+    let later: Promise<void> | undefined
+    const hold = Promise.withResolvers<void>()
+    const outer = gate.run(async () => {
+      await hold.promise
+      gate.hurry(queued)
+      gate.hurry(coming)
+      await first
+      await later
+    })
+    const first = gate.run(inner, [queued])
+    const patient = gate.run(inner)
+    gate.hurry(patient) // by nobody who has a place
+    later = hold.promise.then(turn).then(() => gate.run(inner, [coming]))
+    hold.resolve()
+    await Promise.all([outer, first, later, patient])
+    assertEquals([running, gate.running, gate.waiting, clock.pending], [[2, 2, 1], 0, 0, 0])
+  })
+
   it('stays bounded and in order over many', async () => {
     const gate = gateOf(3, 10_000)
     let running = 0

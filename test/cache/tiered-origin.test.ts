@@ -2,7 +2,7 @@ import { describe, it } from 'node:test'
 import { assert, assertEquals, assertRejects } from '@std/assert'
 import { PrewarmError } from '../../src/errors.ts'
 import { turn } from '../fakes/clock.ts'
-import { loadTask } from '../fakes/tasks.ts'
+import { httpTask, keys, loadTask } from '../fakes/tasks.ts'
 import { Desk } from './desk.ts'
 
 const keysOf = (count: number) => Array.from({ length: count }, (_, at) => `k${at}`)
@@ -12,10 +12,7 @@ describe('TieredCache spares the origin, and its readers', () => {
     const desk = new Desk()
     const { cache } = desk.seat({ memory: false, grace: '20s', maxLoads: 4, maxWaitingLoads: 10 })
     const keys = keysOf(1000)
-    await cache.setMany(
-      keys.map((key) => [key, 'old'] as const),
-      { ttl: '60s' },
-    )
+    await cache.getMany(keys, (missing) => missing.map(() => 'old'), { ttl: '60s' })
     await desk.clock.advance(61_000)
     const { load, calls } = desk.held<string>()
     const stale = await Promise.all(keys.map((key) => cache.get(key, { load, ttl: '60s' })))
@@ -45,6 +42,26 @@ describe('TieredCache spares the origin, and its readers', () => {
     assertEquals(desk.clock.elapsedMs, 0)
   })
 
+  it('a load may wait for what another reader has asked for, and that waits in the queue', async () => {
+    const desk = new Desk()
+    const { cache } = desk.seat({ maxLoads: 1 })
+    const begun = Promise.withResolvers<void>()
+    const outer = cache.get<string>('outer', {
+      load: async () => {
+        await begun.promise
+        return `outer, ${await cache.get('inner', { load: () => 'not needed' })}`
+      },
+    })
+    await turn()
+    const inner = cache.get('inner', { load: () => 'inner' })
+    const other = cache.get('other', { load: () => 'other' })
+    await turn()
+    begun.resolve()
+    assertEquals(await desk.until(Promise.all([outer, inner, other])), ['outer, inner', 'inner', 'other'])
+    await turn()
+    assertEquals([desk.clock.elapsedMs, cache.pending.work, desk.clock.pending], [0, 0, 0])
+  })
+
   it('getMany with fresh is one load, too', async () => {
     const desk = new Desk()
     const { cache } = desk.seat()
@@ -60,6 +77,21 @@ describe('TieredCache spares the origin, and its readers', () => {
     )
     assertEquals([[...values.values()], calls], [Array(5).fill('new'), [keysOf(5)]])
     assertEquals((await cache.read('k1')).value, 'new')
+  })
+
+  it('getMany of a keyspace asks for no more than a batch at once, and of an http one for each key apart', async () => {
+    for (const [tasks, calls] of [
+      [[loadTask({ batchSize: 2 })], [2, 2, 1]],
+      [[httpTask()], [1, 1, 1, 1, 1]],
+    ] as const) {
+      const desk = new Desk()
+      const { cache } = desk.seat({ tasks: [...tasks] })
+      // None takes longer than its bound, all together do.
+      desk.origin.onRead = () => desk.clock.sleep((tasks[0]?.timeoutMs ?? 0) - 1)
+      const values = await desk.until(cache.getMany(keys(5)))
+      const read = desk.origin.reads.map(({ work }) => (work.kind === 'keys' ? work.keys.length : 0))
+      assertEquals([[...values.keys()], read], [keys(5), [...calls]])
+    }
   })
 
   it('the time that a load waits for its turn does not count as the time it takes', async () => {

@@ -127,6 +127,24 @@ describe('TieredCache reads', () => {
     assertEquals([value, status, calls.length], ['new', 'hit', 2])
   })
 
+  it('what the application has set, or another program, is fresh to its end, and not served after it', async () => {
+    const desk = new Desk()
+    const [a, b] = [desk.seat(), desk.seat()]
+    await a.cache.set('k', 1, { ttl: '20s' })
+    desk.state.put('other', { type: 'string', value: '2' }, 20_000)
+    for (const key of ['k', 'other']) {
+      const { status, ttlMs } = await b.cache.read(key)
+      assertEquals([status, ttlMs], ['hit', 20_000])
+      assertEquals((await b.cache.read(key)).tier, 'memory')
+    }
+    await desk.clock.advance(20_001)
+    for (const { cache } of [a, b]) assertEquals([await cache.get('k'), await cache.has('k')], [undefined, false])
+    await a.cache.set('graced', 3, { ttl: '20s', grace: '5s' })
+    await desk.clock.advance(21_000)
+    const { value, status } = await b.cache.read('graced', { grace: '5s' })
+    assertEquals([value, status], [3, 'stale'])
+  })
+
   it('a refresh that fails leaves the stale value to be served, until its grace has ended', async () => {
     const desk = new Desk()
     const { cache, errors } = desk.seat({ memory: false, grace: '20s' })

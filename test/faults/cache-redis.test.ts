@@ -2,7 +2,7 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { assert, assertEquals, assertRejects } from '@std/assert'
 import type { Redis } from 'ioredis'
 import { type Cache, PrewarmError } from '../../src/index.ts'
-import { cacheDesk, heldLoads, listening } from '../support/public-cache.ts'
+import { cacheDesk, endIn, heldLoads, listening } from '../support/public-cache.ts'
 import { freePort, type RedisServer, startRedisServer } from '../support/servers.ts'
 import { connect, until } from '../support/warming.ts'
 
@@ -199,14 +199,14 @@ describe('createCache while the origin fails', () => {
 
   it("a stale value is served as long as there is one, then the loader's own error is thrown", TIMEOUT, async () => {
     const cache = await desk.open()
-    await cache.set('k', 'last', { ttl: '1h', grace: '10m' })
-    // Its end is near: it is in its grace.
-    await redis.pexpire('k', 60_000)
-    await until(async () => (await cache.read('k', { load: down, grace: '10m' })).status === 'stale')
-    for (let round = 0; round < 20; round++) assertEquals(await cache.get('k', { load: down, grace: '10m' }), 'last')
+    const options = { load: down, ttl: '1h', grace: '10m' } as const
+    await cache.get('k', { ...options, load: () => 'last' })
+    await endIn(redis, 'k', 60_000)
+    await until(async () => (await cache.read('k', options)).status === 'stale')
+    for (let round = 0; round < 20; round++) assertEquals(await cache.get('k', options), 'last')
     await redis.pexpire('k', 1)
     await until(() =>
-      cache.get('k', { load: down, grace: '10m' }).then(
+      cache.get('k', options).then(
         () => false,
         (error) => error.message === 'the origin is down',
       ),

@@ -81,11 +81,11 @@ describe('createCache: wrong calls, and where it finds its Redis', () => {
     const circle: Record<string, unknown> = {}
     circle.self = circle
     for (const value of [undefined, () => 1, Symbol('s'), 1n, circle]) {
-      await refuses(() => cache.set('v', value), 'VALUE_INVALID', 'Cannot encode JSON')
-      await refuses(() => cache.setMany([['u', 1], ['v', value]]), 'VALUE_INVALID', 'Cannot encode JSON') // biome-ignore format: pairs
+      await refuses(() => cache.set('v', value), 'VALUE_INVALID', "'v'", 'Cannot encode JSON')
+      await refuses(() => cache.setMany([['u', 1], ['v', value]]), 'VALUE_INVALID', "'v'", 'Cannot encode JSON') // biome-ignore format: pairs
     }
-    await refuses(() => cache.set('text:1', { a: 1 }), 'VALUE_INVALID')
-    await refuses(() => cache.set('film:1', 'no hash'), 'VALUE_INVALID')
+    await refuses(() => cache.set('text:1', { a: 1 }), 'VALUE_INVALID', "'text:1'")
+    await refuses(() => cache.set('film:1', 'no hash'), 'VALUE_INVALID', "'film:1'")
     assertEquals(await cache.getMany(['u', 'v']), new Map())
   })
 
@@ -110,6 +110,7 @@ describe('createCache: wrong calls, and where it finds its Redis', () => {
       [{ tags: [''] }, 'tags', "''"],
       [{ tags: ['x'.repeat(257)] }, 'tags', '256'],
       [{ tags: Array.from({ length: 33 }, (_, at) => `t${at}`) }, 'tags', '33', '32'],
+      [{ tags: 'abc' as unknown as string[] }, 'tags is', "'abc'"],
     ]
     for (const [given, ...parts] of options) {
       await refuses(() => cache.get('k', { load: () => 1, ...given }), 'USAGE', ...parts)

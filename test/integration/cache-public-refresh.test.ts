@@ -1,7 +1,7 @@
 import { after, afterEach, before, describe, it } from 'node:test'
 import { assert, assertEquals, assertRejects } from '@std/assert'
 import type { Redis } from 'ioredis'
-import { cacheDesk, heldLoads } from '../support/public-cache.ts'
+import { cacheDesk, endIn, heldLoads } from '../support/public-cache.ts'
 import { type RedisServer, startRedisServer } from '../support/servers.ts'
 import { connect, until } from '../support/warming.ts'
 
@@ -70,7 +70,7 @@ describe('createCache: one load for all, before and after the end of a value', (
   it('in its grace a value is served to all, while one of all instances refreshes it', TIMEOUT, async () => {
     const all = await instances(3, { grace: '10m', defaultTtl: '1h', loadTimeout: '30s' })
     await all[0]?.get('k', { load: () => 'old' })
-    await redis.pexpire('k', 60_000)
+    await endIn(redis, 'k', 60_000)
     const held = heldLoads<string>()
     for (const cache of all) await until(async () => (await cache.read('k', held)).status === 'stale')
     await held.begun(1)
@@ -94,6 +94,25 @@ describe('createCache: one load for all, before and after the end of a value', (
     const left = await redis.pttl('k')
     assert(left > ttlMs + 290_000 && left <= ttlMs + 300_000, `grace is ${left - ttlMs} ms, at most half of the ttl`)
   })
+
+  it(
+    'what the application sets, or another program, is a hit to its end, and not served after it',
+    TIMEOUT,
+    async () => {
+      const [writer, reader] = await instances(2, { grace: '10m', ttlJitter: 0 })
+      await writer?.set('set', 1, { ttl: '20s' })
+      await redis.set('other', '1', 'EX', 20)
+      for (const key of ['set', 'other']) {
+        const { status, ttlMs } = (await reader?.read(key)) ?? {}
+        assertEquals(status, 'hit')
+        assert((ttlMs ?? 0) > 10_000 && (ttlMs ?? 0) <= 20_000, `${key} is fresh for another ${ttlMs} ms`)
+        assertEquals((await reader?.read(key))?.tier, 'memory')
+      }
+      await writer?.set('brief', 1, { ttl: 1200 })
+      await until(async () => (await reader?.read('brief'))?.status === 'miss')
+      assertEquals([await reader?.has('brief'), await redis.exists('brief')], [false, 0])
+    },
+  )
 
   it('a value is refreshed ahead of its end, by one, while all reads are hits', TIMEOUT, async () => {
     const [one, another] = await instances(2, { refreshAhead: 100, ttlJitter: 0 })

@@ -106,6 +106,22 @@ describe('createCache: tags, and clear', () => {
     },
   )
 
+  it('clear ends what this process remembers as not there; delete does for all', TIMEOUT, async () => {
+    const [one, another] = [await desk.open(), await desk.open()]
+    const none = { load: () => null, negativeTtl: '10m' } as const
+    const there = { load: () => 'there' }
+    for (const cache of [one, another]) await cache.get('none', none)
+    assertEquals(await one.clear('none'), 0)
+    assertEquals(await one.get('none', there), 'there')
+    await one.delete('none')
+
+    await one.get('none', none)
+    assertEquals(await another.clear('other'), 0)
+    assertEquals((await another.read('none', there)).status, 'hit')
+    await another.delete('none')
+    assertEquals(await another.get('none', there), 'there')
+  })
+
   it('clear of 5000 keys counts each once', TIMEOUT, async () => {
     const cache = await desk.open()
     await redis.mset(...Array.from({ length: 5000 }, (_, at) => [`many:${at}`, '1']).flat())

@@ -108,3 +108,11 @@ export async function commandsRun(redis: Redis): Promise<number> {
   }
   return sum
 }
+
+/** Lets a loaded value end in so many ms, about, without its being forgotten who has filled it. */
+export async function endIn(redis: Redis, key: string, ms: number): Promise<void> {
+  const at = (await redis.pexpiretime(key)) % 100
+  const [seconds, micros] = await redis.time()
+  const endMs = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000) + ms
+  await redis.pexpireat(key, endMs - (endMs % 100) + at)
+}

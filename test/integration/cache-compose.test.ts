@@ -1,0 +1,14 @@
+import { describe, it } from 'node:test'
+import { assertEquals, assertRejects } from '@std/assert'
+import { createCache, PrewarmError } from '../../src/index.ts'
+
+describe('createCache', () => {
+  it('refuses two sources of keyspaces, by name, before it starts anything', async () => {
+    const error = await assertRejects(
+      () => createCache({ config: { tasks: {} }, file: 'nowhere.config.ts', env: {} }),
+      PrewarmError,
+      'config and file are given',
+    )
+    assertEquals(error.code, 'USAGE')
+  })
+})
