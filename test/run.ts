@@ -10,7 +10,17 @@ import { provision } from './support/provision.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 /** Folders below test/ whose tests run in Bun only: they need servers, start `bun`, or test Bun's own edges. */
-const BUN_ONLY = ['integration', 'faults', 'cli', 'recipes', 'runtime', 'server-live', 'daemon', 'monitoring', 'cache-live']
+const BUN_ONLY = [
+  'integration',
+  'faults',
+  'cli',
+  'recipes',
+  'runtime',
+  'server-live',
+  'daemon',
+  'monitoring',
+  'cache-live',
+]
 
 interface Result {
   passed: number

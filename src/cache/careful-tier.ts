@@ -42,7 +42,15 @@ export class CarefulTier {
     this.#breaker = new TierBreaker(clock)
   }
 
-  read(ask: Ask): Promise<Found | null> {
+  /** Many at once, or one with the others of this moment. */
+  async readAll(asks: readonly Ask[]): Promise<readonly (Found | null)[]> {
+    if (asks.length === 1) return [await this.#read(asks[0] as Ask)]
+    const chunks: Ask[][] = []
+    for (let from = 0; from < asks.length; from += MAX_KEYS) chunks.push(asks.slice(from, from + MAX_KEYS))
+    return (await Promise.all(chunks.map((chunk) => this.#readChunk(chunk)))).flat()
+  }
+
+  #read(ask: Ask): Promise<Found | null> {
     return new Promise((tell) => {
       this.#waiting.push({ ask, tell })
       if (this.#waiting.length === 1) void Promise.resolve().then(() => this.#send())
@@ -89,19 +97,24 @@ export class CarefulTier {
     this.#waiting = []
     for (let from = 0; from < sending.length; from += MAX_KEYS) {
       const some = sending.slice(from, from + MAX_KEYS)
-      void this.#bounded(
-        () => this.#tier.read(some.map(({ ask }) => ask)),
-        // Who asked has gone to the origin: others need not wait for that.
-        (late) => this.#giveBack(some, late),
-      ).then((found) => {
-        for (const [index, { tell }] of some.entries()) tell(found?.[index] ?? null)
+      void this.#readChunk(some.map(({ ask }) => ask)).then((found) => {
+        for (const [index, { tell }] of some.entries()) tell(found[index] ?? null)
       })
     }
   }
 
-  #giveBack(asked: readonly Waiting[], late: readonly Found[]): void {
+  async #readChunk(asks: readonly Ask[]): Promise<readonly (Found | null)[]> {
+    const found = await this.#bounded(
+      () => this.#tier.read(asks),
+      // Who asked has gone to the origin: others need not wait for that.
+      (late) => this.#giveBack(asks, late),
+    )
+    return found ?? asks.map(() => null)
+  }
+
+  #giveBack(asks: readonly Ask[], late: readonly Found[]): void {
     for (const [index, found] of late.entries())
-      if (found.state === 'leased') void this.release([(asked[index] as Waiting).ask.key], found.lease)
+      if (found.state === 'leased') void this.release([(asks[index] as Ask).key], found.lease)
   }
 
   async #bounded<T>(work: () => Promise<T>, onLate: (result: T) => void = () => {}): Promise<T | null> {

@@ -84,7 +84,7 @@ export class Fetcher {
   async #find(items: readonly Item[], loadAll: LoadAll | null, again: (item: Item) => void): Promise<void> {
     const { tier } = this.#options
     const wantsLease = loadAll !== null
-    const found = await Promise.all(items.map((item) => tier.read(askOf(item, wantsLease))))
+    const found = await tier.readAll(items.map((item) => askOf(item, wantsLease)))
     const ours: { item: Item; lease: Lease | null }[] = []
     const unreadable: Item[] = []
     const waiting: Promise<void>[] = []
@@ -229,7 +229,7 @@ export class Fetcher {
     for (let pauseMs = FIRST_PAUSE_MS; leftMs() > 0; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)) {
       await this.#wakers.pause(key, Math.min(pauseMs, leftMs()))
       if (closing.aborted) throw closed()
-      const found = await tier.read(askOf(item, true))
+      const [found = null] = await tier.readAll([askOf(item, true)])
       if (this.#serve(item, found, again)) return
       if (found?.state === 'waiting') continue
       if (found?.state === 'held') return this.#reload([item], loadAll)

@@ -1,6 +1,7 @@
 /** `value` with everything in it made read-only: all readers of one process share it. Plain data only, no cycles. */
 export function deepFreeze<T>(value: T): T {
-  if (typeof value !== 'object' || value === null || Object.isFrozen(value) || ArrayBuffer.isView(value)) return value
-  for (const part of Object.values(value)) deepFreeze(part)
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value
+  if (Array.isArray(value)) for (const part of value) deepFreeze(part)
+  else for (const name in value) deepFreeze(value[name])
   return Object.freeze(value)
 }

@@ -1,8 +1,9 @@
+import { PrewarmError } from '../errors.ts'
 import { jitteredTtlMs } from '../keyspace/ttl.ts'
 import type { Form } from './forms.ts'
 import type { Asked } from './memory.ts'
 import type { CacheLimits } from './options.ts'
-import type { CacheResult, FilledBy } from './types.ts'
+import type { CacheResult, FilledBy, SetOutcome } from './types.ts'
 
 export type WriteOutcome = 'written' | 'skipped_newer' | 'skipped_present'
 
@@ -86,4 +87,13 @@ function graceOf(graceMs: number, ttlMs: number): number {
 
 export function missed(ttlMs = 0, value?: unknown): CacheResult<unknown> {
   return { value, tier: 'origin', status: 'miss', filledBy: 'read', ttlMs }
+}
+
+/** What became of a value that was to be written. @throws what kept it from being stored, or `STORE_UNREACHABLE` */
+export function outcomeOf(key: string, { result, outcome, problem }: Settled): SetOutcome | 'no_value' {
+  if (problem !== undefined) throw problem
+  if (result.value === undefined) return 'no_value'
+  if (outcome === undefined)
+    throw new PrewarmError('STORE_UNREACHABLE', `'${key}' was loaded, and could not be written`)
+  return outcome === 'written' ? 'written' : 'skipped_newer'
 }

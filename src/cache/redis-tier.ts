@@ -4,6 +4,8 @@ import { filledByOf, STAMPS } from '../store/changes.ts'
 import { prefixOf } from '../store/redis-errors.ts'
 import { fieldsOf, peek } from './peek.ts'
 import {
+  ABSENT_PREFIX,
+  BARRIER,
   DELETE,
   FILL,
   HEARD,
@@ -118,6 +120,10 @@ export class RedisTier implements SharedTier {
     return (await Promise.all(deleted)).reduce((sum: number, count) => sum + Number(count), 0)
   }
 
+  async barrier(): Promise<void> {
+    await this.#link.script(BARRIER, [], [])
+  }
+
   async heard(keys: readonly string[]): Promise<void> {
     await Promise.all(chunksOf(keys, DELETE_CHUNK).map((chunk) => this.#link.script(HEARD, chunk, [])))
   }
@@ -134,8 +140,14 @@ export class RedisTier implements SharedTier {
 
   /** Keys that begin with `prefix`, without prewarm's own records. */
   async *scan(prefix: string): AsyncIterable<string[]> {
-    for await (const page of this.#link.scan(`${prefix.replace(/[*?[\]\\]/g, '\\$&')}*`)) {
+    const literal = `${prefix.replace(/[*?[\]\\]/g, '\\$&')}*`
+    for await (const page of this.#link.scan(literal)) {
       const keys = page.filter((key) => !isOwnKey(key))
+      if (keys.length > 0) yield keys
+    }
+    // What the origin is known not to have: deleting the key forgets that, too.
+    for await (const page of this.#link.scan(ABSENT_PREFIX + literal)) {
+      const keys = page.filter((key) => key.startsWith(ABSENT_PREFIX)).map((key) => key.slice(ABSENT_PREFIX.length))
       if (keys.length > 0) yield keys
     }
   }

@@ -240,6 +240,14 @@ mark(ticket, KEYS)
 return #KEYS`,
 }
 
+/** Refuses every load in flight: as if more had been changed meanwhile than is remembered. */
+export const BARRIER: Script = {
+  text: `${COMMON}
+need_no_memory()
+redis.call('ZADD', CHANGES, text(tick()), '\\1trimmed')
+return 1`,
+}
+
 /** The versions of tags; one that has none gets one. ARGV: the tags. */
 export const TAG_VERSIONS: Script = {
   text: `${COMMON}

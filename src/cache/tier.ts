@@ -100,6 +100,8 @@ export interface SharedTier {
    * A key that was changed within the last second is only marked: the many who hear of one delete do that once.
    */
   heard(keys: readonly string[]): Promise<void>
+  /** Refuses every load that is in flight, whatever its key. */
+  barrier(): Promise<void>
   /** The versions of tags, in their order. */
   tagVersions(tags: readonly string[]): Promise<string[]>
   invalidateTags(tags: readonly string[]): Promise<void>

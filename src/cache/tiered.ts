@@ -6,7 +6,7 @@ import { closed, Fetcher } from './fetcher.ts'
 import { Flights } from './flights.ts'
 import { type Form, formsOf } from './forms.ts'
 import { LoadGate } from './gate.ts'
-import { another, type Item, type Settled } from './item.ts'
+import { another, type Item, outcomeOf, type Settled } from './item.ts'
 import { Items } from './items.ts'
 import { type LoadAll, Loads } from './loaders.ts'
 import { type Kept, MemoryLayer } from './memory.ts'
@@ -161,6 +161,7 @@ export class TieredCache implements CacheFacade, ChangeListener {
         `prefix is '${prefix}', expected text that is not empty: all keys are not only this cache's`,
       )
     }
+    await this.#parts.tier.barrier()
     // What is not there is being loaded, or known to be nowhere.
     let deleted = await this.#delete(this.#flights.keys(prefix).concat(this.#memory.keys(prefix)))
     for await (const page of this.#parts.tier.scan(prefix)) deleted += await this.#delete(page)
@@ -172,14 +173,10 @@ export class TieredCache implements CacheFacade, ChangeListener {
     const load = this.#loads.for(item.form, options.load)
     if (load === null) throw new PrewarmError('USAGE', `Nothing loads '${key}': give load, or a key of a keyspace`)
     this.#fetch([item], load, true)
-    const { result, outcome, problem } = await unlessAborted(item.done, options.signal)
-    if (problem !== undefined) throw problem
-    if (result.value === undefined) return 'no_value'
-    if (outcome === undefined)
-      throw new PrewarmError('STORE_UNREACHABLE', `'${key}' was loaded, and could not be written`)
-    if (outcome !== 'written') return 'skipped_newer'
-    this.#parts.observer.warmed?.({ keyspace: item.form.keyspace, ttlMs: item.ttlMs + item.graceMs })
-    return 'written'
+    const outcome = outcomeOf(key, await unlessAborted(item.done, options.signal))
+    if (outcome === 'written')
+      this.#parts.observer.warmed?.({ keyspace: item.form.keyspace, ttlMs: item.ttlMs + item.graceMs })
+    return outcome
   }
 
   wrap<A extends readonly unknown[], R>(
@@ -231,6 +228,9 @@ export class TieredCache implements CacheFacade, ChangeListener {
 
   /** A read of one key: one that is on its way already, or a new one. */
   #begin<T>(key: string, options: GetOptions<T>): Item {
+    // What a stampede does a thousand times over comes first.
+    const met = options.load === undefined || options.fresh === true ? undefined : this.#flights.join(key, true)
+    if (met !== undefined) return met
     const form = this.#formOf(key)
     const load = this.#loads.for(form, options.load)
     const isFresh = options.fresh === true && load !== null

@@ -37,7 +37,11 @@ export type Loaded<T> =
 export interface EntryOptions {
   /** How long the value is fresh, ms or text. 1 ms to 10 years. @default the keyspace's ttl, else `defaultTtl` (1 h) */
   ttl?: Duration
-  /** How long after that it may still be served while one reader refreshes it. 0: never. @default `grace` (30 s) */
+  /**
+   * How long after that it may still be served while one reader refreshes it; at most half of the ttl. 0: never.
+   *
+   * @default `grace` (30 s) of what is loaded; 0 for `set`, and for reads of what was set
+   */
   grace?: Duration
   /** Tags to invalidate it by. Its text in Redis then begins with a header, which other programs would see. @default [] */
   tags?: readonly string[]

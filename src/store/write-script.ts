@@ -1,3 +1,4 @@
+import { LEASE_PREFIX } from '../cache/script-parts.ts'
 import type { Fence } from '../coordination/types.ts'
 import type { WriteMode } from '../types.ts'
 import { STAMP_LUA, STAMPS } from './changes.ts'
@@ -140,6 +141,15 @@ for i = 1, count do
     end
   end
   out[i] = letter
+end
+
+-- A reader that refreshes one of them has begun before: without its lease it replaces nothing.
+if ticket and ticket > 0 then
+  local leases = {}
+  for i = 1, count do
+    if out[i] == 'w' then leases[#leases + 1] = '${LEASE_PREFIX}' .. KEYS[i] end
+  end
+  if #leases > 0 then call('UNLINK', unpack(leases)) end
 end
 return { table.concat(out), unpack(errors) }
 `

@@ -10,7 +10,8 @@ const LATER_MS = NOW_MS + 60_000 + STAMPS.warm
 /** A server that holds these, as replies; everything expires a minute later, what is `gone` in between. */
 function server(held: Record<string, unknown>, { knowsExpiry = true, gone = '' } = {}) {
   const sent: (readonly (string | number)[])[] = []
-  const expiryOf = (key: unknown): number => (key === gone ? -2 : key === 'stays' ? -1 : String(key) in held ? LATER_MS : -2)
+  const expiryOf = (key: unknown): number =>
+    key === gone ? -2 : key === 'stays' ? -1 : String(key) in held ? LATER_MS : -2
   const run = async (commands: readonly (readonly (string | number)[])[]) => {
     sent.push(...commands)
     return commands.map(([name, ...args]) => {

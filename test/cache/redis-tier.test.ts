@@ -27,7 +27,8 @@ function fakeLink(reply: (call: Call) => unknown): CacheLink & { calls: Call[]; 
     },
     async *scan(glob) {
       globs.push(glob)
-      yield ['prewarm:lease:a', 'a']
+      if (glob.startsWith('prewarm:')) yield ['prewarm:absent:an']
+      else yield ['prewarm:lease:a', 'a']
       yield ['prewarm:changes']
     },
     close: async () => {},
@@ -116,11 +117,12 @@ describe('RedisTier', () => {
     assertEquals(await tierOver(link).delete([]), 0)
   })
 
-  it('scan takes a prefix to the letter, and leaves out prewarm’s own keys', async () => {
+  it('scan takes a prefix to the letter, and leaves out prewarm’s own keys, and knows of what is nowhere', async () => {
     const link = fakeLink(() => null)
     const pages: string[][] = []
     for await (const page of tierOver(link).scan('a*[b]?\\')) pages.push(page)
-    assertEquals(link.globs, ['a\\*\\[b\\]\\?\\\\*'])
-    assertEquals(pages, [['a']])
+    const literal = 'a\\*\\[b\\]\\?\\\\*'
+    assertEquals(link.globs, [literal, `prewarm:absent:${literal}`])
+    assertEquals(pages.flat(), ['a', 'an'])
   })
 })

@@ -118,6 +118,19 @@ describe('TieredCache writes', () => {
     for (const key of ['a:1', 'a:none']) assertEquals(await cache.get(key, { load: () => 'new' }), 'new')
   })
 
+  it('clear reaches what another process is loading, and what is known to be nowhere', async () => {
+    const desk = new Desk()
+    const [a, b] = [desk.seat(), desk.seat()]
+    const { load, waiting } = desk.held<string>()
+    const slow = b.cache.get('a:1', { load })
+    await b.cache.get('a:none', { load: () => null })
+    await turn()
+    await a.cache.clear('a:')
+    waiting[0]?.resolve('old')
+    await slow
+    assertEquals(await a.cache.get('a:1'), undefined)
+  })
+
   it('warm loads what nobody has asked for, and tells what became of it', async () => {
     const desk = new Desk()
     const [a, b] = [desk.seat(), desk.seat()]

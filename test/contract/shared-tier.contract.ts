@@ -147,6 +147,15 @@ export function sharedTierContract(name: string, create: () => Promise<TiersUnde
       }
     })
 
+    test('barrier refuses every load in flight, and none that begins after it', async ({ one, other }) => {
+      const [early, ticket] = [await leased(one, 'a'), await one.ticket()]
+      await other.barrier()
+      assertEquals(await fill(one, early, fillOf('a', 'old')), 'skipped_newer')
+      assertEquals(await fill(one, ticket, fillOf('b', 'old'), true), 'skipped_newer')
+      assertEquals(await fill(one, await leased(one, 'a'), fillOf('a', 'new')), 'written')
+      assertEquals(await textAt(other, 'a'), 'new')
+    })
+
     test('fill of a load that began after a delete is written', async ({ one, other }) => {
       await leased(one, 'a')
       await other.delete(['a'])

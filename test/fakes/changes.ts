@@ -6,6 +6,8 @@ export class MemoryChanges {
   readonly #clock: Clock
   #created: number | undefined
   #now = 0
+  /** A load that began before it is refused. */
+  #barrier = 0
   readonly #marks = new Map<string, number>()
   readonly #fills = new Map<string, number>()
 
@@ -29,6 +31,10 @@ export class MemoryChanges {
     for (const key of keys) this.#marks.set(key, ticket)
   }
 
+  barrier(): void {
+    this.#barrier = this.tick()
+  }
+
   markFilled(key: string): void {
     this.#fills.set(key, this.tick())
   }
@@ -36,6 +42,7 @@ export class MemoryChanges {
   /** Nothing of what was before is known any more. */
   forget(): void {
     this.#created = undefined
+    this.#barrier = 0
     this.#marks.clear()
     this.#fills.clear()
   }
@@ -44,7 +51,7 @@ export class MemoryChanges {
     if (ticket === undefined) return false
     if (this.#created === undefined) return ticket !== '0'
     if (ticket !== '0' && Number(ticket) < this.#created) return true
-    return (this.#marks.get(key) ?? 0) > Number(ticket)
+    return Number(ticket) < this.#barrier || (this.#marks.get(key) ?? 0) > Number(ticket)
   }
 
   /** A reader has filled it since. */

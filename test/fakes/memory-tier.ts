@@ -94,6 +94,10 @@ export class MemoryTier implements SharedTier {
     return this.#call('heard', keys, () => this.#state.heard(keys, this))
   }
 
+  barrier(): Promise<void> {
+    return this.#call('barrier', [], () => this.#state.changes.barrier())
+  }
+
   tagVersions(tags: readonly string[]): Promise<string[]> {
     return this.#call('tagVersions', tags, () => tags.map((tag) => this.#state.tagVersion(tag)))
   }
