@@ -35,7 +35,7 @@ export interface CacheOptions extends CacheSettings {
   /** A configuration file. */
   file?: string
   /** `redis://` or `rediss://` URL. @default the warmer's, the configuration's, REDIS_URL, else an embedded server */
-  redis?: string
+  redis?: string | undefined
   env?: Readonly<Record<string, string | undefined>>
   /** Hear of each read, error and invalidation. */
   observers?: readonly CacheObserver[]

@@ -58,7 +58,7 @@ export function pairsOf({ headers }: Kept): [string, string][] {
 /** The body; or a response that gives it, if it is longer than `maxBytes`. */
 async function readUpTo(answer: Response, maxBytes: number): Promise<Uint8Array<ArrayBuffer> | Response> {
   if (answer.body === null) return new Uint8Array()
-  const reader: ReadableStreamDefaultReader<Uint8Array> = answer.body.getReader()
+  const reader = answer.body.getReader()
   const chunks: Uint8Array[] = []
   let length = 0
   while (length <= maxBytes) {

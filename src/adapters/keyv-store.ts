@@ -30,7 +30,8 @@ export interface KeyvStoreOptions {
  */
 export class KeyvStore {
   /** Keyv's own namespace; Keyv sets it, and puts it before the keys by itself. */
-  namespace: string | undefined
+  // No field of its own: Keyv 6 would leave prefixing to a store that has one.
+  declare namespace: string | undefined
   /** What Keyv looks at to learn that the store can be iterated. */
   readonly opts: { dialect: 'redis'; url: string; namespace: string | undefined; [more: string]: unknown }
   readonly #tier: SharedTier

@@ -9,7 +9,7 @@ import { KeyvStore } from './keyv-store.ts'
 
 export interface KeyvPrewarmOptions {
   /** `redis://` or `rediss://`. The connection is made with the first call. */
-  redis: string
+  redis: string | undefined
   /** Node TLS options beyond what the URL says. */
   redisTls?: object | undefined
   /** Stands before Keyv's own namespace in Redis, for programs that share one. @default none */

@@ -48,7 +48,7 @@ function checkKey(key: string): void {
   const isText = typeof key === 'string' && key !== '' && key.length <= MAX_KEY_LENGTH && key.isWellFormed()
   if (isText && !isOwnKey(key)) return
   const shown = typeof key === 'string' ? `'${key.slice(0, 40)}'` : String(key)
-  const why = isText ? "one that is not prewarm's own" : 'whole ones'
+  const why = isText ? "none of prewarm's own ('prewarm:…')" : 'without half a surrogate pair'
   throw new PrewarmError('KEY_INVALID', `key is ${shown}, expected text of 1 to ${MAX_KEY_LENGTH} characters, ${why}`)
 }
 

@@ -1,7 +1,7 @@
 import type { Script } from '../coordination/types.ts'
 import { COMMON, LEASE_PREFIX, PUT } from './script-parts.ts'
 
-export { ABSENT_PREFIX, CHANGED_CHANNEL, LEASE_PREFIX, TAG_PREFIX, TAGGED, UNTRACKED_CHANNEL } from './script-parts.ts'
+export { ABSENT_PREFIX, CHANGED_CHANNEL, TAG_PREFIX, TAGGED, UNTRACKED_CHANNEL } from './script-parts.ts'
 
 /**
  * Reads keys; takes a lease, and a ticket, for those that are not there and are wanted.

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { PrewarmError } from '../errors.ts'
 import { versionText } from '../keyspace/version.ts'
+import { callKey, checkOptions } from './calls.ts'
 import { CarefulTier } from './careful-tier.ts'
 import { closed, Fetcher } from './fetcher.ts'
 import { Flights } from './flights.ts'
@@ -45,12 +46,8 @@ export class TieredCache implements CacheFacade, ChangeListener {
     this.#loads = new Loads(originOf)
     this.#memory = new MemoryLayer({ ...limits, ttlMs: limits.memoryTtlMs, clock, hearing: () => tier.hearing })
     this.#items = new Items(this.#formOf, this.#memory, limits)
-    const careful = new CarefulTier({
-      tier,
-      clock,
-      timeoutMs: limits.redisTimeoutMs,
-      onError: () => observer.error({ keyspace: null, tier: 'redis' }),
-    })
+    const onError = () => observer.error({ keyspace: null, tier: 'redis' })
+    const careful = new CarefulTier({ tier, clock, timeoutMs: limits.redisTimeoutMs, onError })
     const inLoad = new AsyncLocalStorage<true>()
     const scope = { isInside: () => inLoad.getStore() === true, enter: <T>(work: () => T) => inLoad.run(true, work) }
     const gate = new LoadGate({ ...limits, waitMs: limits.loadTimeoutMs, clock, scope })
@@ -58,7 +55,7 @@ export class TieredCache implements CacheFacade, ChangeListener {
     this.#fetcher = new Fetcher({ tier: careful, memory: this.#memory, gate, clock, random, limits, observer, closing })
   }
 
-  async get<T = unknown>(key: string, options: GetOptions<T> = {}): Promise<T | undefined> {
+  async get<T = unknown>(key: string, options?: GetOptions<T>): Promise<T | undefined> {
     return (await this.read<T>(key, options)).value
   }
 
@@ -110,16 +107,15 @@ export class TieredCache implements CacheFacade, ChangeListener {
 
   async set(key: string, value: unknown, options: SetOptions = {}): Promise<SetOutcome> {
     const version = options.version === undefined ? undefined : versionText(options.version)
-    const [outcome] = await this.#write([[key, value]], options, version)
-    return outcome as SetOutcome
+    return (await this.#write([[key, value]], options, version))[0] as SetOutcome
   }
 
   async setMany(entries: Iterable<readonly [string, unknown]>, options: EntryOptions = {}): Promise<void> {
     await this.#write([...new Map(entries)], options, undefined)
   }
 
-  delete(...keys: string[]): Promise<number> {
-    return this.#delete(keys)
+  delete(...keys: (string | readonly string[])[]): Promise<number> {
+    return this.#delete(keys.flat())
   }
 
   async #delete(keys: readonly string[]): Promise<number> {
@@ -142,8 +138,8 @@ export class TieredCache implements CacheFacade, ChangeListener {
     return found?.state === 'held'
   }
 
-  async invalidateTags(...tags: string[]): Promise<void> {
-    const checked = checkTags(tags)
+  async invalidateTags(...tags: (string | readonly string[])[]): Promise<void> {
+    const checked = checkTags(tags.flat())
     if (checked.length === 0) return
     try {
       await this.#parts.tier.invalidateTags(checked)
@@ -181,7 +177,7 @@ export class TieredCache implements CacheFacade, ChangeListener {
 
   wrap<A extends readonly unknown[], R>(
     fn: (...args: A) => PromiseLike<R> | R,
-    { key, ...options }: WrapOptions<A>,
+    { key = callKey(fn), ...options }: WrapOptions<A> = {},
   ): (...args: A) => Promise<R | undefined> {
     return (...args) => this.get<R>(key(...args), { ...options, load: () => fn(...args) })
   }
@@ -212,7 +208,7 @@ export class TieredCache implements CacheFacade, ChangeListener {
   }
 
   /** What is on its way: all 0 at rest. */
-  get pending(): { flights: number; questions: number; work: number } {
+  get pending() {
     return { flights: this.#flights.size, questions: this.#memory.asking, work: this.#fetcher.running }
   }
 
@@ -228,14 +224,15 @@ export class TieredCache implements CacheFacade, ChangeListener {
 
   /** A read of one key: one that is on its way already, or a new one. */
   #begin<T>(key: string, options: GetOptions<T>): Item {
+    checkOptions(options)
     // What a stampede does a thousand times over comes first.
-    const met = options.load === undefined || options.fresh === true ? undefined : this.#flights.join(key, true)
-    if (met !== undefined) return met
+    const met = options.load !== undefined && options.fresh !== true && this.#flights.join(key, true)
+    if (met) return met
     const form = this.#formOf(key)
     const load = this.#loads.for(form, options.load)
     const isFresh = options.fresh === true && load !== null
-    const joined = isFresh ? undefined : this.#flights.join(key, load !== null)
-    if (joined !== undefined) return joined
+    const joined = !isFresh && this.#flights.join(key, load !== null)
+    if (joined) return joined
     const item = this.#items.one(key, options)
     this.#fetch([item], load, isFresh)
     return item

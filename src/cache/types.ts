@@ -67,8 +67,8 @@ export interface SetOptions extends EntryOptions {
 export type SetOutcome = 'written' | 'skipped_newer'
 
 export interface WrapOptions<A extends readonly unknown[]> extends EntryOptions {
-  /** The key for a call's arguments. */
-  key: (...args: A) => string
+  /** The key for a call's arguments. @default the function's name, then the arguments as JSON: `loadCities:["de"]` */
+  key?: (...args: A) => string
   negativeTtl?: Duration
 }
 
@@ -95,11 +95,11 @@ export interface CacheFacade {
    *
    * @throws {PrewarmError} `STORE_UNREACHABLE`: the old value may still be in Redis
    */
-  delete(...keys: string[]): Promise<number>
+  delete(...keys: (string | readonly string[])[]): Promise<number>
   /** True if a value is cached; loads nothing. @throws {PrewarmError} `STORE_UNREACHABLE` */
   has(key: string): Promise<boolean>
   /** Nothing that bears one of these tags is served any more. @throws {PrewarmError} `STORE_UNREACHABLE` */
-  invalidateTags(...tags: string[]): Promise<void>
+  invalidateTags(...tags: (string | readonly string[])[]): Promise<void>
   /** Deletes all keys that begin with `prefix`, which can't be empty. Returns how many. @throws {PrewarmError} `STORE_UNREACHABLE` */
   clear(prefix: string): Promise<number>
   /** Loads a value that nobody has asked for yet, and writes it unless something newer has come meanwhile. */
@@ -107,7 +107,7 @@ export interface CacheFacade {
   /** `fn`, read through the cache. */
   wrap<A extends readonly unknown[], R>(
     fn: (...args: A) => PromiseLike<R> | R,
-    options: WrapOptions<A>,
+    options?: WrapOptions<A>,
   ): (...args: A) => Promise<R | undefined>
   /** Ends every wait, closes the connection. Safe to call twice. */
   close(): Promise<void>

@@ -18,8 +18,8 @@ export function nitroCodec(integrity: string): Codec {
       return { type: 'string', value: `{"value":${text},${rest}}` }
     },
     decode(held) {
-      const entry = parsedEntry(heldText(held, 'nitro'), 'nitro')
-      if (entry.integrity === integrity) return entry.value
+      const { integrity: stored, value } = parsedEntry(heldText(held, 'nitro'), 'nitro')
+      if (stored === integrity) return value
       throw new PrewarmError('VALUE_INVALID', `Cannot decode nitro: its integrity is not '${integrity}'`)
     },
   }

@@ -66,7 +66,10 @@ export interface SqlOptions extends TaskOptions {
   value: Exclude<ValueSpec, 'string'>
   /** The columns of a hash or JSON value. @default all columns of the query */
   columns?: readonly string[]
-  /** SQL text with `:name` parameters (bound, never spliced), or a function that returns a tagged query. */
+  /**
+   * SQL text with `:name` parameters (bound, never spliced), or a function that returns a tagged query. Named keys, and keys that
+   * a cache reads, are looked for among the rows it gives with its default parameters.
+   */
   // biome-ignore lint/suspicious/noExplicitAny: their types are the user's own
   query: string | ((sql: Sql, params: any) => unknown)
   /**

@@ -4,7 +4,7 @@ import { bounded } from '../clock.ts'
 /** For callers that bound it by their own signal. */
 const LONGEST_MS = 60_000
 
-export type Row = Record<string, unknown>
+export type Row = Record<string, unknown> & { id?: unknown; userId?: unknown }
 
 /** Runs SQL text with parameters `$1` … over another driver than postgres.js; ends with the rows as objects. */
 export type QueryFunction = (text: string, parameters: readonly unknown[]) => PromiseLike<readonly Row[]>

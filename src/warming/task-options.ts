@@ -3,7 +3,7 @@ import { type Failure, PrewarmError } from '../errors.ts'
 
 export interface BunCacheWarmerOptions {
   /** `redis://` or `rediss://` URL. @default REDIS_URL, else an embedded server, which ends with each `executeTasks` */
-  redis?: string
+  redis?: string | undefined
   /** Put before a task's name: that is its key. @default 'warmup:' */
   keyPrefix?: string
   /** How long the results of tasks that give no ttl live. @default WARMING_DEFAULT_TTL, else '1h' */

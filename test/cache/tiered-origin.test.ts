@@ -196,7 +196,7 @@ describe('TieredCache tells what is', () => {
 
   it('half a character in a key or a tag is refused: two keys would be one', async () => {
     const { cache } = new Desk().seat()
-    await assertRejects(() => cache.get('k\ud800'), PrewarmError, 'whole ones')
+    await assertRejects(() => cache.get('k\ud800'), PrewarmError, 'half a surrogate pair')
     await assertRejects(() => cache.set('k', 1, { tags: ['t\udfff'] }), PrewarmError, 'whole characters')
     await cache.set('k\u{1f600}', 1)
     assertEquals(await cache.get('k\u{1f600}'), 1)

@@ -283,6 +283,41 @@ describe('TieredCache reads', () => {
     )
   })
 
+  it('wrap makes keys of the function’s name and arguments, and wants one or the other', async () => {
+    const { cache } = new Desk().seat()
+    let calls = 0
+    async function citiesOf(country: string) {
+      return [country, ++calls]
+    }
+    const cities = cache.wrap(citiesOf)
+    assertEquals(
+      [await cities('de'), await cities('de'), await cities('fr')],
+      [
+        ['de', 1],
+        ['de', 1],
+        ['fr', 2],
+      ],
+    )
+    assertEquals(await cache.has('citiesOf:["de"]'), true)
+    assertThrows(() => cache.wrap(async () => 1, {}), Error, 'has no name')
+  })
+
+  it('delete and invalidateTags take lists, too; a function in the place of options is refused', async () => {
+    const { cache } = new Desk().seat()
+    await cache.setMany(
+      [
+        ['a', 1],
+        ['b', 2],
+        ['c', 3],
+      ],
+      { tags: ['t'] },
+    )
+    assertEquals(await cache.delete(['a', 'b']), 2)
+    await cache.invalidateTags(['t'])
+    assertEquals(await cache.get('c'), undefined)
+    await assertRejects(() => cache.get('c', (() => 1) as never), Error, 'options is a function')
+  })
+
   it('refuses keys that can not be, by name', async () => {
     const { cache } = new Desk().seat()
     for (const key of ['', 'x'.repeat(4097), 'prewarm:version:a', 7 as never])

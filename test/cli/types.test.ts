@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
@@ -50,7 +50,10 @@ describe('tsc in a project that imports prewarm', () => {
   for (const [name, options] of found) {
     it(`finds no error ${name}`, { timeout: 120_000 }, () => {
       const compilerOptions = { ...BUN_INIT, typeRoots: [at('node_modules/@types')], ...options }
-      const files = [at('src/index.ts'), at('src/startup.ts')]
+      const { exports } = JSON.parse(readFileSync(at('package.json'), 'utf8')) as { exports: Record<string, string> }
+      const files = Object.values(exports)
+        .filter((file) => file.endsWith('.ts'))
+        .map(at)
       writeFileSync(join(home, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))
       const tsc = spawnSync(process.execPath, [at('node_modules/.bin/tsc'), '-p', home], { encoding: 'utf8' })
       assertEquals([tsc.stdout, tsc.stderr, tsc.status], ['', '', 0])

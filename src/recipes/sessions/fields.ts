@@ -2,7 +2,8 @@ import { PrewarmError } from '../../define.ts'
 import { timeMs } from './lookup.ts'
 
 /** A session as it is cached: each field as text, times in Postgres' text form or ISO 8601, one that is null left out. */
-export type SessionFields = Readonly<Record<string, string>>
+export type SessionFields = Readonly<Record<string, string>> & { readonly [field in KnownField]?: string }
+type KnownField = 'id' | 'userId' | 'token' | 'expiresAt'
 
 /** A session at its login. More fields are taken as they are; null and undefined are left out. */
 export interface NewSession {
@@ -17,7 +18,7 @@ export interface NewSession {
  * @throws {PrewarmError} `VALUE_INVALID` naming the field that is missing or wrong; never its value, which may be secret
  */
 export function sessionFields(token: string, session: NewSession): SessionFields {
-  const fields: Record<string, string> = { token }
+  const fields: Record<string, string> & { expiresAt?: string } = { token }
   for (const [name, value] of Object.entries(session)) {
     if (name === 'token' && value !== token)
       throw invalid('token is another one than the session is warmed for: leave it out')

@@ -29,10 +29,11 @@ export function tokenPrefix(token: string): string {
 
 /** True if `stored`, the hash found under the key of `token`, is that very token's session and has not expired. */
 export function isSession(stored: Readonly<Record<string, string>>, token: string, nowMs = Date.now()): boolean {
-  if (stored.token === undefined || stored.expiresAt === undefined) return false
+  const { token: held, expiresAt } = stored
+  if (held === undefined || expiresAt === undefined) return false
   // Equal time for any token, so that nobody can guess it character by character.
-  if (!timingSafeEqual(digest(stored.token), digest(token))) return false
-  return timeMs(stored.expiresAt) > nowMs
+  if (!timingSafeEqual(digest(held), digest(token))) return false
+  return timeMs(expiresAt) > nowMs
 }
 
 /** A time in Postgres' text form, or in ISO 8601, in ms since 1970; NaN if it is neither. */

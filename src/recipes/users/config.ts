@@ -74,8 +74,8 @@ export function userTasks(options: UserTaskOptions = {}): Record<UserTaskName, T
   }
 }
 
-function userIdOf(ids: Record<string, string> | undefined): string {
-  return ids?.user_id ?? ''
+function userIdOf({ user_id = '' }: Record<string, string> = {}): string {
+  return user_id
 }
 
 /** What `searchUsers` would ask for: others can name keys, too. */
