@@ -29,19 +29,23 @@ const CHUNK = 500
 
 const NEVER = new AbortController().signal
 
-/** A {@linkcode Store} on one Redis (or Valkey, 6.2 or later), over one connection. */
+/**
+ * A {@linkcode Store} on one Redis (or Valkey, 6.2 or later), over one connection. Tickets come over another, so that no batch waits
+ * behind what others write before it can begin to read.
+ */
 export class RedisStore implements Store {
   readonly #redis: Redis
   readonly #url: string
   readonly #clock: Clock
   readonly #connection: Connection
+  readonly #tickets: Redis
+  readonly #ticketConnection: Connection
 
   constructor({ url, tls, clock }: RedisOptions) {
     this.#url = url
     this.#clock = clock
-    this.#redis = new Redis(url, {
+    const options = {
       lazyConnect: true,
-      connectionName: 'prewarm',
       connectTimeout: 5000,
       // Its socket is dropped at once in any case; the timer would keep the process for 2 s where there is none.
       disconnectTimeout: 0,
@@ -49,10 +53,14 @@ export class RedisStore implements Store {
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,
       maxRetriesPerRequest: 0,
-      retryStrategy: (times) => (this.#connection.isClosed ? null : Math.min(50 * 2 ** Math.min(times, 5), 1000)),
+      retryStrategy: (times: number) =>
+        this.#connection.isClosed ? null : Math.min(50 * 2 ** Math.min(times, 5), 1000),
       ...(tls === undefined ? {} : { tls }),
-    })
+    }
+    this.#redis = new Redis(url, { ...options, connectionName: 'prewarm' })
     this.#connection = new Connection(this.#redis, url, clock)
+    this.#tickets = new Redis(url, { ...options, connectionName: 'prewarm-tickets' })
+    this.#ticketConnection = new Connection(this.#tickets, url, clock)
   }
 
   async connect(timeoutMs: number): Promise<void> {
@@ -62,12 +70,12 @@ export class RedisStore implements Store {
 
   async begin({ timeoutMs = 5000, signal = NEVER }: BeginOptions = {}): Promise<string> {
     const deadlineMs = this.#clock.nowMs() + timeoutMs
-    const connection = this.#connection
+    const connection = this.#ticketConnection
     // A ticket that was taken and is not used does no harm: whatever may pass is tried again.
     while (!signal.aborted && (await connection.ready(deadlineMs, signal))) {
       const { begin: sha } = connection.shas as Shas
       try {
-        return String(await connection.within(deadlineMs - this.#clock.nowMs(), this.#redis.evalsha(sha, 0)))
+        return String(await connection.within(deadlineMs - this.#clock.nowMs(), this.#tickets.evalsha(sha, 0)))
       } catch (error) {
         connection.lastError = error
         const { message } = error as Error
@@ -223,6 +231,7 @@ export class RedisStore implements Store {
 
   async close(): Promise<void> {
     this.#connection.close()
+    this.#ticketConnection.close()
   }
 
   async #pipelined<T = number>(
