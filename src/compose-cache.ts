@@ -116,6 +116,8 @@ function checkUrl(redis: string | undefined): void {
 /** What says which keyspaces there are. @throws {PrewarmError} `USAGE` if there are several */
 function checkOne(sources: { [name in 'warmer' | 'config' | 'file']: unknown }): void {
   const names = Object.entries(sources).flatMap(([name, value]) => (value === undefined ? [] : [name]))
+  if (sources.warmer instanceof Promise)
+    throw new PrewarmError('USAGE', 'warmer is a promise, expected what createWarmer resolves to: await it')
   if (names.length < 2) return
   throw new PrewarmError(
     'USAGE',

@@ -58,6 +58,7 @@ export interface CacheResponsesOptions {
  */
 export function cacheResponses(options: CacheResponsesOptions): MiddlewareHandler {
   const { cache, tags, ttl, grace, obeyRequests = true } = options
+  checkGiven(options)
   const rules = rulesOf(options)
   const toKey = keyOf(options.key, rules.vary)
   const nowMs = options.clock === undefined ? Date.now : () => (options.clock as Clock).nowMs()
@@ -78,6 +79,17 @@ export function cacheResponses(options: CacheResponsesOptions): MiddlewareHandle
     const entry = { ...kept, ...(names === undefined ? {} : { tags: names }) }
     return new Visit(c, { cache, key, entry, rules, run, wish, nowMs }).respond()
   }
+}
+
+/** @throws {PrewarmError} `USAGE` for what would only show with the first request */
+function checkGiven({ cache, key }: CacheResponsesOptions): void {
+  if (typeof cache?.read !== 'function')
+    throw new PrewarmError('USAGE', `cache is ${cache}, expected what createCache resolves to: await it`)
+  if (typeof key === 'string' || typeof key === 'function') return
+  throw new PrewarmError(
+    'USAGE',
+    `key is ${key}, expected a template such as 'page:{path}', or a function of the context`,
+  )
 }
 
 interface VisitParts {

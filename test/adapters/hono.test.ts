@@ -182,6 +182,8 @@ describe('cacheResponses', () => {
     const cache = new FakeCache(new FakeClock())
     const wrong: [Partial<CacheResponsesOptions>, string][] = [
       [{ key: 'a:{b' }, 'KEY_INVALID'],
+      [{ key: 7 as never }, 'USAGE'],
+      [{ cache: Promise.resolve(cache) as never }, 'USAGE'],
       [{ vary: ['*'] }, 'USAGE'],
       [{ vary: ['a b'] }, 'USAGE'],
       [{ ttl: '5' }, 'USAGE'],
