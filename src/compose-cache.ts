@@ -99,8 +99,11 @@ async function compose(options: CacheOptions, cleanUps: (() => Promise<void> | v
   })
   // Readers that come at once need not go to the origin for a connection that is about to be there.
   const hurry = new AbortController()
-  await Promise.race([link.ready().catch(() => {}), clock.sleep(CONNECT_MS, hurry.signal)])
+  const late = clock.sleep(CONNECT_MS, hurry.signal).then(() => new Error(`no answer within ${CONNECT_MS} ms`))
+  const problem = await Promise.race([link.ready().catch((error) => error as Error), late])
   hurry.abort()
+  if (problem instanceof Error)
+    log.warn('Redis can not be asked yet, reads go to the origin: {problem}', { problem: problem.message })
   return cache
 }
 
