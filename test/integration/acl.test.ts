@@ -1,0 +1,66 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { assertEquals } from '@std/assert'
+import { Redis } from 'ioredis'
+import { createCache, createWarmer, defineConfig, load } from '../../src/index.ts'
+import { until } from '../support/coordination.ts'
+import { type RedisServer, startRedisServer } from '../support/servers.ts'
+import { ROOT } from '../support/source.ts'
+
+const TIMEOUT = { timeout: 60_000 }
+
+describe('a user that may only do what .github/OPERATIONS.md says', () => {
+  let server: RedisServer
+  let admin: Redis
+  before(async () => {
+    server = await startRedisServer()
+    admin = new Redis(server.url)
+    const text = readFileSync(join(ROOT, '.github', 'OPERATIONS.md'), 'utf8')
+    const [name = '', ...args] = /^ACL SETUSER[\s\S]+?(?=```)/m.exec(text)?.[0].trim().split(/\s+/) ?? []
+    await admin.call(name, ...args)
+  }, TIMEOUT)
+  after(async () => {
+    admin.disconnect()
+    await server.stop()
+  }, TIMEOUT)
+
+  it('warms as a service, and reads, writes and hears through a cache', TIMEOUT, async () => {
+    const redis = server.url.replace('redis://', 'redis://prewarm:secret@')
+    const values = (keys: string[]) => new Map(keys.map((key) => [key, { key, n: 1 }]))
+    const select = () => [1, 2, 3]
+    const config = defineConfig({
+      redis,
+      tasks: {
+        texts: load({ key: 't:{id}', select, load: values }),
+        hashes: load({ key: 'h:{id}', value: 'hash', select, load: values }),
+        versions: load({ key: 'v:{id}', version: 'n', select, load: values }),
+      },
+    })
+    await using warmer = await createWarmer({ config, env: {}, service: true })
+    await warmer.start()
+    const warm = async () => {
+      const { status, keys } = await warmer.submit({}).result
+      assertEquals([status, keys.written], ['success', 9])
+    }
+    await warm()
+    await using cache = await createCache({ warmer, redisTimeout: '5s' })
+    await using other = await createCache({ redis, env: {}, redisTimeout: '5s' })
+    const tiers = await Promise.all(['t:1', 'h:1', 'v:1'].map(async (key) => (await cache.read(key)).tier))
+    assertEquals(tiers, ['redis', 'redis', 'redis'])
+    assertEquals((await cache.getMany(['t:1', 't:2', 't:3', 't:4', 't:5'])).size, 5)
+    await cache.set('k', 1, { tags: ['tag'], version: 1 })
+    assertEquals([await other.get('k'), (await other.read('k')).tier], [1, 'memory'])
+    await cache.invalidateTags('tag')
+    await until(async () => (await other.get('k')) === undefined)
+    assertEquals(await cache.get('none', { load: () => null }), undefined)
+    assertEquals([await cache.delete('t:1'), await cache.clear('h:')], [1, 3])
+    await warm()
+    await warmer.clear({ task: 'texts' }, { dryRun: false, signal: new AbortController().signal })
+    await warmer.getWarmingPerformance()
+    assertEquals(
+      ((await admin.acl('LOG')) as unknown[]).filter((one) => JSON.stringify(one).includes('prewarm')),
+      [],
+    )
+  })
+})
