@@ -59,10 +59,14 @@ async function peekFew(
 
 function foundOf(value: unknown, expiresAtMs: number, nowMs: number): Found | undefined {
   const held = heldOf(value)
-  if (held === undefined || expiresAtMs === GONE) return undefined
+  return held === undefined || expiresAtMs === GONE ? undefined : heldEntry(held, expiresAtMs, nowMs)
+}
+
+/** @param expiresAtMs by Redis' clock, as is `nowMs`; negative: never */
+export function heldEntry(value: HeldValue, expiresAtMs: number, nowMs: number): Found {
   if (expiresAtMs < 0)
-    return { state: 'held', value: held, leftMs: Number.POSITIVE_INFINITY, expiresAtMs: 0, filledBy: 'unknown' }
-  return { state: 'held', value: held, leftMs: expiresAtMs - nowMs, expiresAtMs, filledBy: filledByOf(expiresAtMs) }
+    return { state: 'held', value, leftMs: Number.POSITIVE_INFINITY, expiresAtMs: 0, filledBy: 'unknown' }
+  return { state: 'held', value, leftMs: expiresAtMs - nowMs, expiresAtMs, filledBy: filledByOf(expiresAtMs) }
 }
 
 /** PEXPIRETIME of a key that is not there. */

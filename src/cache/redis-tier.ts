@@ -1,8 +1,8 @@
 import { PrewarmError } from '../errors.ts'
 import { isOwnKey } from '../keyspace/known.ts'
-import { filledByOf, STAMPS } from '../store/changes.ts'
+import { STAMPS } from '../store/changes.ts'
 import { prefixOf } from '../store/redis-errors.ts'
-import { fieldsOf, peek } from './peek.ts'
+import { fieldsOf, heldEntry, peek } from './peek.ts'
 import {
   ABSENT_PREFIX,
   BARRIER,
@@ -198,10 +198,7 @@ function foundOf(value: unknown, note: number, nowMs: number, lease: Lease): Fou
   if (value === MISSING.missing) return { state: 'missing' }
   if (value === MISSING.leased) return { state: 'leased', lease }
   if (value === MISSING.waiting) return { state: 'waiting', leftMs: Math.max(0, note) }
-  const held = heldOf(value)
-  if (note < 0)
-    return { state: 'held', value: held, leftMs: Number.POSITIVE_INFINITY, expiresAtMs: 0, filledBy: 'unknown' }
-  return { state: 'held', value: held, leftMs: note - nowMs, expiresAtMs: note, filledBy: filledByOf(note) }
+  return heldEntry(heldOf(value), note, nowMs)
 }
 
 function heldOf(value: unknown): HeldValue {

@@ -1,8 +1,8 @@
-import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
+import { afterEach, beforeEach, describe, it } from 'node:test'
 import { assert, assertEquals, assertRejects } from '@std/assert'
 import type { Redis } from 'ioredis'
 import { type Cache, PrewarmError } from '../../src/index.ts'
-import { cacheDesk, endIn, heldLoads, listening } from '../support/public-cache.ts'
+import { cacheDesk, endIn, heldLoads, listening, onOwnRedis } from '../support/public-cache.ts'
 import { freePort, type RedisServer, startRedisServer } from '../support/servers.ts'
 import { connect, until } from '../support/warming.ts'
 
@@ -177,21 +177,10 @@ describe('createCache while Redis fails', () => {
 })
 
 describe('createCache while the origin fails', () => {
-  let server: RedisServer
   let redis: Redis
-  const desk = cacheDesk(() => server.url)
-  before(async () => {
-    server = await startRedisServer()
-    redis = connect(server.url)
-  }, TIMEOUT)
-  afterEach(async () => {
-    await desk.closeAll()
-    await redis.flushall()
-  }, TIMEOUT)
-  after(async () => {
-    redis.disconnect()
-    await server.stop()
-  }, TIMEOUT)
+  const desk = onOwnRedis((on) => {
+    redis = on.redis
+  })
 
   const down = () => {
     throw new Error('the origin is down')

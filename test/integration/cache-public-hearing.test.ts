@@ -1,10 +1,10 @@
-import { after, afterEach, before, describe, it } from 'node:test'
+import { describe, it } from 'node:test'
 import { assertEquals } from '@std/assert'
 import type { Redis } from 'ioredis'
 import { startEmbeddedRedis } from '../../src/embedded/redis.ts'
 import { type Cache, load } from '../../src/index.ts'
-import { cacheDesk, connectionsOf, heldLoads } from '../support/public-cache.ts'
-import { type RedisServer, startRedisServer } from '../support/servers.ts'
+import { connectionsOf, heldLoads, onOwnRedis } from '../support/public-cache.ts'
+import type { RedisServer } from '../support/servers.ts'
 import { connect, runJob, until } from '../support/warming.ts'
 
 const TIMEOUT = { timeout: 60_000 }
@@ -14,21 +14,12 @@ const LONG = { memory: { ttl: '10m' }, defaultTtl: '1h', refreshAhead: 0 } as co
 describe('createCache hears in memory of what others change', () => {
   let server: RedisServer
   let redis: Redis
-  const desk = cacheDesk(() => server.url)
-  before(async () => {
-    server = await startRedisServer()
-    redis = connect(server.url)
+  const desk = onOwnRedis(async (on) => {
+    server = on.server
+    redis = on.redis
     // All that an application may need but tracking.
     await redis.call('ACL', 'SETUSER', 'app', 'on', '>secret', '~*', '&*', '+@all', '-client|tracking')
-  }, TIMEOUT)
-  afterEach(async () => {
-    await desk.closeAll()
-    await redis.flushall()
-  }, TIMEOUT)
-  after(async () => {
-    redis.disconnect()
-    await server.stop()
-  }, TIMEOUT)
+  })
 
   const untracked = () => `redis://app:secret@127.0.0.1:${server.port}`
   /** In memory for good, if nothing is heard. */

@@ -1,10 +1,10 @@
-import { after, afterEach, before, describe, it } from 'node:test'
+import { describe, it } from 'node:test'
 import { assert, assertEquals } from '@std/assert'
 import type { Redis } from 'ioredis'
 import { load } from '../../src/index.ts'
-import { cacheDesk, heldLoads, listening } from '../support/public-cache.ts'
-import { type RedisServer, startRedisServer } from '../support/servers.ts'
-import { connect, runJob, until } from '../support/warming.ts'
+import { heldLoads, listening, onOwnRedis } from '../support/public-cache.ts'
+import type { RedisServer } from '../support/servers.ts'
+import { runJob, until } from '../support/warming.ts'
 
 const TIMEOUT = { timeout: 60_000 }
 const numbered = (count: number) => Array.from({ length: count }, (_, at) => `k:${at}`)
@@ -12,19 +12,10 @@ const numbered = (count: number) => Array.from({ length: count }, (_, at) => `k:
 describe('createCache: memory, then Redis, then the origin', () => {
   let server: RedisServer
   let redis: Redis
-  const desk = cacheDesk(() => server.url)
-  before(async () => {
-    server = await startRedisServer()
-    redis = connect(server.url)
-  }, TIMEOUT)
-  afterEach(async () => {
-    await desk.closeAll()
-    await redis.flushall()
-  }, TIMEOUT)
-  after(async () => {
-    redis.disconnect()
-    await server.stop()
-  }, TIMEOUT)
+  const desk = onOwnRedis((on) => {
+    server = on.server
+    redis = on.redis
+  })
 
   it('a value rises into memory; what readers get is frozen, and the same from every layer', TIMEOUT, async () => {
     const [one, another] = [await desk.open(), await desk.open()]

@@ -1,28 +1,16 @@
-import { after, afterEach, before, describe, it } from 'node:test'
+import { describe, it } from 'node:test'
 import { assert, assertEquals, assertRejects } from '@std/assert'
 import type { Redis } from 'ioredis'
-import { cacheDesk, endIn, heldLoads } from '../support/public-cache.ts'
-import { type RedisServer, startRedisServer } from '../support/servers.ts'
-import { connect, until } from '../support/warming.ts'
+import { endIn, heldLoads, onOwnRedis } from '../support/public-cache.ts'
+import { until } from '../support/warming.ts'
 
 const TIMEOUT = { timeout: 60_000 }
 
 describe('createCache: one load for all, before and after the end of a value', () => {
-  let server: RedisServer
   let redis: Redis
-  const desk = cacheDesk(() => server.url)
-  before(async () => {
-    server = await startRedisServer()
-    redis = connect(server.url)
-  }, TIMEOUT)
-  afterEach(async () => {
-    await desk.closeAll()
-    await redis.flushall()
-  }, TIMEOUT)
-  after(async () => {
-    redis.disconnect()
-    await server.stop()
-  }, TIMEOUT)
+  const desk = onOwnRedis((on) => {
+    redis = on.redis
+  })
 
   const instances = (count: number, options = {}) =>
     Promise.all(Array.from({ length: count }, () => desk.open({ refreshAhead: 0, ...options })))

@@ -1,29 +1,20 @@
-import { after, afterEach, before, describe, it } from 'node:test'
+import { describe, it } from 'node:test'
 import { assert, assertEquals, assertRejects } from '@std/assert'
 import type { Redis } from 'ioredis'
 import { load, PrewarmError } from '../../src/index.ts'
-import { cacheDesk, commandsRun, listening } from '../support/public-cache.ts'
-import { type RedisServer, startRedisServer } from '../support/servers.ts'
-import { connect, until } from '../support/warming.ts'
+import { commandsRun, listening, onOwnRedis } from '../support/public-cache.ts'
+import type { RedisServer } from '../support/servers.ts'
+import { until } from '../support/warming.ts'
 
 const TIMEOUT = { timeout: 60_000 }
 
 describe('createCache: tags, and clear', () => {
-  let server: RedisServer
+  let _server: RedisServer
   let redis: Redis
-  const desk = cacheDesk(() => server.url)
-  before(async () => {
-    server = await startRedisServer()
-    redis = connect(server.url)
-  }, TIMEOUT)
-  afterEach(async () => {
-    await desk.closeAll()
-    await redis.flushall()
-  }, TIMEOUT)
-  after(async () => {
-    redis.disconnect()
-    await server.stop()
-  }, TIMEOUT)
+  const desk = onOwnRedis((on) => {
+    _server = on.server
+    redis = on.redis
+  })
 
   it('a tag ends all that bears it, on every instance, and nothing else', TIMEOUT, async () => {
     const [one, another] = [await desk.open(), await desk.open()]

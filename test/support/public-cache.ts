@@ -1,6 +1,9 @@
 /** Caches as an application opens them, through the public door, and what tests of them share. */
+import { after, afterEach, before } from 'node:test'
 import type { Redis } from 'ioredis'
 import { type Cache, type CacheOptions, createCache, type Load, type ReadTold } from '../../src/index.ts'
+import { type RedisServer, startRedisServer } from './servers.ts'
+import { connect } from './warming.ts'
 
 /** A test that runs beside others must not take Redis for slow. */
 const PATIENT = { redisTimeout: '5s' } as const
@@ -26,6 +29,28 @@ export function cacheDesk(url: () => string): Desk {
     },
   }
 }
+
+/** A Redis of a suite's own, which `tell` learns of; after each test its caches are closed and it is emptied. */
+export function onOwnRedis(tell: (on: { server: RedisServer; redis: Redis }) => Promise<void> | void): Desk {
+  let on: { server: RedisServer; redis: Redis }
+  const desk = cacheDesk(() => on.server.url)
+  before(async () => {
+    const server = await startRedisServer()
+    on = { server, redis: connect(server.url) }
+    await tell(on)
+  }, HOOK)
+  afterEach(async () => {
+    await desk.closeAll()
+    await on.redis.flushall()
+  }, HOOK)
+  after(async () => {
+    on.redis.disconnect()
+    await on.server.stop()
+  }, HOOK)
+  return desk
+}
+
+const HOOK = { timeout: 60_000 }
 
 /** Loads that end when the test says so. */
 export interface HeldLoads<T> {
