@@ -17,6 +17,7 @@ import { poolOf } from './gain/sizes.ts'
 import { createMetrics } from './metrics/prometheus.ts'
 import { traceJobs } from './metrics/tracer.ts'
 import { AccessLog } from './predict/access-log.ts'
+import { DemandReader } from './predict/demand.ts'
 import { HeuristicPredictor } from './predict/heuristic.ts'
 import { Rewarm } from './schedule/rewarm.ts'
 import { Scheduler } from './schedule/scheduler.ts'
@@ -48,6 +49,7 @@ type Composed = Pick<
   | 'locks'
   | 'commands'
   | 'predictor'
+  | 'demand'
   | 'schedules'
   | 'metrics'
   | 'recordAccess'
@@ -64,6 +66,10 @@ export function composeService({ current, redisUrl, tls, store, clock, random, i
   const commands = new RedisCommands({ url: redisUrl, tls, clock, onError })
   const locks = new RedisLocks({ commands, clock })
   const predictor = new HeuristicPredictor({ commands, clock })
+  const demand = new DemandReader({
+    ...{ commands, clock },
+    onError: (error) => log.debug('reads can not be looked at: {error}', { error }),
+  })
   const access = new AccessLog({ commands, clock, onError: (error) => log.debug('reads not sent: {error}', { error }) })
   let figures = (): PoolFigures => ({ size: 0, available: 0, pending: 0 })
   const gain = new GainLog({
@@ -84,6 +90,7 @@ export function composeService({ current, redisUrl, tls, store, clock, random, i
     commands,
     locks,
     predictor,
+    demand: () => demand.read(),
     jobLog,
     gain,
     recordAccess: (key, tier) => access.record(key, tier),

@@ -10,6 +10,10 @@ export type ErrorCode =
   | 'TASK_UNKNOWN'
   | 'PARAM_INVALID'
   | 'WORKERS_NEED_CONFIG_FILE'
+  | 'MODEL_INVALID'
+  | 'SNAPSHOT_INVALID'
+  | 'SNAPSHOT_MISMATCH'
+  | 'LOG_INVALID'
   // one key
   | 'KEY_INVALID'
   | 'VALUE_INVALID'

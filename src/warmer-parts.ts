@@ -11,6 +11,7 @@ import type { SqlClient } from './origin/sql-client.ts'
 import type { Origin } from './origin/types.ts'
 import type { Pool } from './pool/pool.ts'
 import type { WorkerSetup } from './pool/protocol.ts'
+import type { Demand } from './predict/demand.ts'
 import type { Store } from './store/types.ts'
 import type { Warmer } from './warmer.ts'
 
@@ -48,6 +49,8 @@ export interface WarmerParts {
   locks: Locks
   commands: Commands
   predictor: Predictor
+  /** How often keys are read now; never throws. */
+  demand: () => Promise<Demand>
   schedules: (warmer: Warmer) => Schedules
   metrics: (warmer: Warmer) => Metrics
   /** Tells Redis what readers found and what was warmed. */

@@ -3,6 +3,7 @@ import type { VersionValue } from '../keyspace/version.ts'
 import type { Params, StrategyName, ValueSpec, WriteMode } from '../types.ts'
 import type { ServiceDefinition } from './control.ts'
 import type { Duration } from './duration.ts'
+import type { WarmSetDefinition } from './warm-set.ts'
 
 /** What a user's own functions receive. */
 export interface OriginContext {
@@ -125,7 +126,7 @@ export interface TlsOptions {
 }
 
 /** What `prewarm.config.ts` exports. */
-export interface ConfigDefinition extends ServiceDefinition {
+export interface ConfigDefinition extends ServiceDefinition, WarmSetDefinition {
   /** `redis://` or `rediss://` URL. @default REDIS_URL, else an embedded server */
   redis?: string | undefined
   redisTls?: TlsOptions

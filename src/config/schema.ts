@@ -3,6 +3,7 @@ import { PrewarmError, redact } from '../errors.ts'
 import type { StrategyName } from '../types.ts'
 import { controlShape, serviceFieldsAt } from './control-schema.ts'
 import { BOUNDS, duration, flag, fn, number, oneOf, text, texts, url } from './fields.ts'
+import { warmSetFieldsAt, warmSetShape } from './warm-set-schema.ts'
 
 export const STRATEGIES: readonly StrategyName[] = ['selective', 'breadth', 'priority']
 
@@ -131,6 +132,7 @@ const config = z.strictObject(
     jobTimeoutMs: duration(BOUNDS.timeoutMs).optional(),
     startup: startup.optional(),
     ...controlShape,
+    ...warmSetShape,
   },
   'expected defineConfig({ ... })',
 )
@@ -164,7 +166,7 @@ function issueLines(issue: z.core.$ZodIssue, given: unknown): string[] {
 function fieldsAt(path: readonly string[], given: unknown): string[] {
   const [top = '', name = ''] = path
   if (top === '') return Object.keys(config.shape)
-  const ofService = serviceFieldsAt(path, given)
+  const ofService = serviceFieldsAt(path, given) ?? warmSetFieldsAt(top)
   if (ofService !== null) return ofService
   if (top === 'startup') return Object.keys(startup.shape)
   if (top !== 'tasks') return Object.keys(tls.shape)

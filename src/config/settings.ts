@@ -3,9 +3,10 @@ import type { ConfigDefinition, TlsOptions } from './define.ts'
 import { parseDuration } from './duration.ts'
 import type { EnvironmentSettings } from './environment.ts'
 import { type ServiceSettings, settleService } from './service-settings.ts'
+import { settleWarmSet, type WarmSetSettings } from './warm-set.ts'
 
 /** Everything but the tasks, with every default filled in. Times in ms. */
-export interface Settings extends ServiceSettings {
+export interface Settings extends ServiceSettings, WarmSetSettings {
   /** Absent: an embedded server. */
   redisUrl: string | undefined
   redisTls: TlsOptions | undefined
@@ -63,6 +64,7 @@ export function settle(
     jobTimeoutMs: ms(file.jobTimeoutMs) ?? 300_000,
     startupEnabled: environment.startupEnabled ?? file.startup?.enabled ?? false,
     ...settleService(file, environment.jwtSecret),
+    ...settleWarmSet(file),
     startupDelayMs: environment.startupDelayMs ?? ms(file.startup?.delayMs) ?? 500,
   }
 }

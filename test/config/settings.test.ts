@@ -4,6 +4,7 @@ import type { ConfigDefinition } from '../../src/config/define.ts'
 import { type ConfigInputs, resolveConfig } from '../../src/config/load.ts'
 import { settleService } from '../../src/config/service-settings.ts'
 import type { Settings } from '../../src/config/settings.ts'
+import { settleWarmSet } from '../../src/config/warm-set.ts'
 
 const settled = (file: Partial<ConfigDefinition> = {}, inputs: ConfigInputs = {}, cores = 8): Settings =>
   resolveConfig({ tasks: {}, ...file }, inputs, cores).settings
@@ -83,7 +84,8 @@ describe('settle', () => {
 
   it('settle knows no other setting', () => {
     const ofService = Object.keys(settleService({}, undefined))
-    assertEquals(Object.keys(settled()).sort(), [...Object.keys(SOURCES), ...ofService].sort())
+    const ofWarmSet = Object.keys(settleWarmSet({}))
+    assertEquals(Object.keys(settled()).sort(), [...Object.keys(SOURCES), ...ofService, ...ofWarmSet].sort())
   })
 
   it('settle starts no more workers by default than there are cores', () => {

@@ -12,6 +12,7 @@ import type { Origin } from '../../src/origin/types.ts'
 import { serveBatches } from '../../src/pool/executor.ts'
 import { portPair } from '../../src/pool/inline.ts'
 import { Pool } from '../../src/pool/pool.ts'
+import { NO_DEMAND } from '../../src/predict/demand.ts'
 import { poolSize } from '../../src/retune.ts'
 import type { WorkerPort } from '../../src/runtime/types.ts'
 import { Warmer } from '../../src/warmer.ts'
@@ -90,6 +91,7 @@ export function benchOf(
     random: () => 0.5,
     locks: new MemoryLocks(),
     predictor: { predict: async () => [] },
+    demand: async () => NO_DEMAND,
     gain: new GainLog({ commands, clock }),
     recordAccess() {},
     workerSetup,
