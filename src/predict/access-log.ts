@@ -84,8 +84,13 @@ export class AccessLog {
     return size
   }
 
-  /** Counts one read, by where it was served from if that is told. @param nowMs ms since 1970 */
-  record(key: string, tier?: Tier, nowMs = this.#clock.nowMs()): void {
+  /**
+   * Counts a read, by where it was served from if that is told.
+   *
+   * @param nowMs ms since 1970. Of the latest two buckets only, while Redis can't be reached
+   * @param times reads of that key at once
+   */
+  record(key: string, tier?: Tier, nowMs = this.#clock.nowMs(), times = 1): void {
     if (key === '' || key.length > MAX_KEY_LENGTH) return
     let unsent = this.#latest
     const age = nowMs - this.#latestFromMs
@@ -94,8 +99,8 @@ export class AccessLog {
       unsent = this.#latest = this.#in(bucket)
       this.#latestFromMs = bucket * BUCKET_MS
     }
-    unsent.counts.add(key, 1, nowMs)
-    if (tier !== undefined) unsent.tiers[tier]++
+    unsent.counts.add(key, times, nowMs)
+    if (tier !== undefined) unsent.tiers[tier] += times
   }
 
   /** Flushes every few seconds from now on. Safe to call twice. */

@@ -1,5 +1,6 @@
 import type { HotKey } from '../coordination/types.ts'
 import type { Count } from './hot-counts.ts'
+import type { KeyHistory } from './onnx-features.ts'
 
 /** The ways of predicting, by name. `onnx` is an outside model. */
 export const PREDICTORS = ['learned', 'decayed', 'heuristic', 'frequency', 'recency', 'onnx'] as const
@@ -28,6 +29,20 @@ export interface PredictionScore {
   coverage: number
 }
 
+/** How well prediction does. */
+export interface PredictionStatus {
+  /** The one that is used where none is named. */
+  predictor: PredictorName
+  /** Whole five minutes. */
+  windowMs: number
+  /** The end of the last window that was learned from, ms since 1970; null before the first. */
+  foldedToMs: number | null
+  /** Windows that were learned from. */
+  windows: number
+  /** How predictions of the last window did; empty before the second. */
+  scores: readonly PredictionScore[]
+}
+
 /** What is remembered of past windows, and ranks keys by it. Deterministic; memory is bounded by its capacity. */
 export interface PredictionModel {
   /** Length of a window, as in {@linkcode AccessWindow}. */
@@ -47,8 +62,25 @@ export interface PredictionModel {
    * @param options `limit`: at most so many. `partial`: what was read since the last window that was folded
    */
   top(predictor: Exclude<PredictorName, 'onnx'>, options: { limit: number; partial?: AccessWindow }): HotKey[]
+  /**
+   * What is known of each key at the end of the last window, for an outside model; each key once. One object may serve for all.
+   * Absent: it can't tell.
+   */
+  histories?(): Iterable<readonly [key: string, history: KeyHistory]>
   /** Of the last window that was folded, by way of predicting; empty before the second. */
   readonly scores: readonly PredictionScore[]
   /** Can be loaded again by the same version. Text. */
   save(): string
+}
+
+/** A model from outside that scores keys by their features (`FEATURES` of `onnx-features.ts`). */
+export interface OutsideModel {
+  /**
+   * The scores of `rows` keys, in their order; the largest is the hottest.
+   *
+   * @param features all of the first key's features, then all of the second's: `rows` times the number of features
+   */
+  predict(features: Float32Array, rows: number): Promise<Float32Array>
+  /** Gives the model's memory back. */
+  close(): Promise<void>
 }
