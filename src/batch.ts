@@ -3,6 +3,7 @@ import { codecFor } from './codec/index.ts'
 import type { Task } from './config/task.ts'
 import type { Fence } from './coordination/types.ts'
 import { type Failure, PrewarmError, toFailure } from './errors.ts'
+import { redisBytes } from './inspect/memory.ts'
 import { noKeys } from './job/tally.ts'
 import { jitteredTtlMs } from './keyspace/ttl.ts'
 import { backoffMs } from './origin/backoff.ts'
@@ -26,6 +27,10 @@ export interface BatchReport {
   originRequests: number
   /** The origin asked to be left alone for so long: the longest of its keys. */
   retryAfterMs?: number
+  /** What a key takes in Redis, the mean of a few of them; absent where none was read. */
+  bytesPerKey?: number
+  /** Keys that were read and are not there, where only those were wanted that are (`onlyPresent`). Not in `keys`. */
+  leftOut?: number
   /** Without the pauses that an origin makes between requests. */
   readNs: number
   writeNs: number
@@ -39,6 +44,8 @@ export interface BatchOptions extends ReadOptions {
   ttlMs: number
   retries: number
   fence?: Fence | undefined
+  /** Redis has no room: only keys that it holds already are written. */
+  onlyPresent?: boolean | undefined
   /** Keys whose single outcomes are wanted. */
   keyEvents: number
   /** Called with the number of keys just before they are sent: from here on a lost worker may have written. */
@@ -54,6 +61,8 @@ export interface BatchEdges {
 }
 
 const SAMPLE = 4
+/** Entries of which the size is looked at. */
+const SIZED = 16
 
 /**
  * Reads one batch, encodes it, writes it in one pipeline. Runs in a worker or inline; the only place where values live. Before
@@ -83,7 +92,8 @@ export async function runBatch(task: Task, work: Work, options: BatchOptions, ed
   const read = await origin.read(work, { ...options, onBegin, takeTicket })
   report.done = read.done
   report.originRequests = read.requests
-  const entries = encode(task, read, report, options, clock.nowMs())
+  const encoded = encode(task, read, report, options, clock.nowMs())
+  const entries = options.onlyPresent === true ? await present(encoded, report, edges.store) : encoded
   const readEndNs = clock.nowNs()
   report.readNs = Math.max(0, readEndNs - startNs - (read.pausedMs ?? 0) * 1e6)
 
@@ -127,7 +137,29 @@ function encode(task: Task, read: ReadResult, report: BatchReport, options: Batc
       count(report, options, 'failed', key, { ...toFailure(error, 'VALUE_INVALID'), key })
     }
   }
+  if (entries.length > 0) report.bytesPerKey = meanBytes(entries)
   return entries
+}
+
+/** Those that the store holds: they are replaced, and it does not grow. */
+async function present(entries: Entry[], report: BatchReport, store: Store): Promise<Entry[]> {
+  if (entries.length === 0) return entries
+  const ttlsMs = await store.ttlsMs(entries.map(({ key }) => key))
+  const held = entries.filter((_, at) => ttlsMs[at] !== -2)
+  if (held.length < entries.length) report.leftOut = entries.length - held.length
+  return held
+}
+
+/** Of a few of them, from all over the batch. */
+function meanBytes(entries: readonly Entry[]): number {
+  const step = Math.ceil(entries.length / SIZED)
+  let sum = 0
+  let count = 0
+  for (let at = 0; at < entries.length; at += step, count++) {
+    const { key, encoded } = entries[at] as Entry
+    sum += redisBytes(key, encoded)
+  }
+  return sum / count
 }
 
 async function begin(

@@ -6,6 +6,7 @@ import type { Warmer } from './warmer.ts'
 export type * from './config/define.ts'
 export { defineConfig, http, load, sql } from './config/define.ts'
 export { isPrewarmError, PrewarmError } from './errors.ts'
+export type { Explanation, QueryFacts, Ranking, Strategy, StrategyContext } from './job/strategy/types.ts'
 export { keyTemplate } from './keyspace/template.ts'
 
 /** As in `prewarm` itself, which is loaded only when this is called. */

@@ -1,12 +1,15 @@
 import type { Clock } from './clock.ts'
 import type { Failure } from './errors.ts'
 import type { Lane } from './job/lane.ts'
+import { type LaneContext, LaneTable } from './job/lane-table.ts'
+import type { MemoryGate, Pass } from './job/memory-gate.ts'
 import { batchMessage } from './job/message.ts'
 import type { Unit } from './job/unit.ts'
 import { isOriginDown, seenOf } from './origin/batch-end.ts'
 import type { OriginGuard, Permit } from './origin/guard.ts'
 import type { BatchEnd } from './pool/member.ts'
 import type { Pool } from './pool/pool.ts'
+import { StoreWatch } from './pool/store-watch.ts'
 import { BatchQueue, type Readiness } from './queue/batch-queue.ts'
 
 /** What may change while it runs. */
@@ -23,6 +26,8 @@ export interface DispatcherOptions extends DispatcherBounds {
   pool: Pool
   guard: OriginGuard
   clock: Clock
+  /** Absent: Redis' memory is not looked at. */
+  memory?: MemoryGate
   /** Bound on the writing of one batch, ms. */
   storeTimeoutMs: number
   /** How many keys of a batch should be told of one by one. @default none */
@@ -40,19 +45,17 @@ export interface EndedBatch {
   durationNs: number
 }
 
-/** What the dispatcher needs to know of the job a lane belongs to. */
-export interface LaneContext {
-  lane: Lane
-  jobId: string
-  traceId: string
-  /** Called after each batch, and when the lane has ended. */
-  onChange(): void
-}
-
 interface Entry extends LaneContext {
+  /** Of the lane's next batch. */
   readonly priority: number
   /** Batches on their way, with their workers. */
   sent: Map<number, number>
+}
+
+/** What the next batch may be sent with. */
+interface Leave {
+  permit: Permit
+  pass: Pass | undefined
 }
 
 /** What a worker that is no longer wanted may take to close its connections, ms. */
@@ -64,7 +67,7 @@ const BEHIND_MS = 100
 export class Dispatcher {
   readonly #options: DispatcherOptions
   readonly #queue = new BatchQueue<Entry>()
-  readonly #entries = new Map<Lane, Entry>()
+  readonly #entries = new LaneTable<Entry>()
   /** Batches on their way, with what settles them. */
   readonly #sending = new Map<number, Promise<void>>()
   readonly #haltedBatches = new Set<number>()
@@ -72,25 +75,23 @@ export class Dispatcher {
   #nextBatch = 0
   #isAwake = false
   #takeBackWake = () => {}
-  #permit: Permit | undefined
+  #leave: Leave | undefined
   #retryInMs: number | null = null
-  /** Batches in a row that could not reach the store. */
-  #storeAway = 0
+  readonly #storeWatch = new StoreWatch()
 
   constructor(options: DispatcherOptions) {
     this.#options = { ...options }
     options.pool.onFree(() => this.wake())
+    if (options.memory !== undefined) options.memory.onChange = () => this.#roomChanged()
   }
 
   get queued(): number {
     return this.#entries.size
   }
 
-  /** Lanes that have not ended, by priority. */
+  /** Lanes that have not ended, by the priority of their task in the job. */
   get depth(): Map<number, number> {
-    const depth = new Map<number, number>()
-    for (const { priority } of this.#entries.values()) depth.set(priority, (depth.get(priority) ?? 0) + 1)
-    return depth
+    return this.#entries.depth
   }
 
   get isHalted(): boolean {
@@ -98,8 +99,16 @@ export class Dispatcher {
   }
 
   add(context: LaneContext): void {
-    const entry: Entry = { ...context, priority: context.lane.priority, sent: new Map() }
-    this.#entries.set(context.lane, entry)
+    const { lane } = context
+    const entry: Entry = {
+      ...context,
+      get priority() {
+        return lane.nextPriority
+      },
+      sent: new Map(),
+    }
+    this.#entries.set(lane, entry)
+    this.#options.memory?.begin(entry.jobId)
     this.#queue.add(entry)
     this.wake()
   }
@@ -162,14 +171,14 @@ export class Dispatcher {
   }
 
   #run(): void {
-    this.#options.pool.endRetired((worker) => this.#holdsStream(worker), RETIRE_TIMEOUT_MS)
+    this.#options.pool.endRetired((worker) => this.#entries.holdsStream(worker), RETIRE_TIMEOUT_MS)
     this.#retryInMs = null
     while (!this.#isHalted) {
       const entry = this.#queue.next((candidate) => this.#readiness(candidate))
       if (entry === undefined) break
-      const permit = this.#permit as Permit
-      this.#permit = undefined
-      this.#send(entry, permit)
+      const leave = this.#leave as Leave
+      this.#leave = undefined
+      this.#send(entry, leave)
     }
     if (this.#retryInMs !== null)
       this.#takeBackWake = this.#options.clock.after(Math.max(1, this.#retryInMs), () => this.wake())
@@ -178,17 +187,22 @@ export class Dispatcher {
   #readiness(entry: Entry): Readiness {
     const { lane } = entry
     if (lane.isEnded) return 'ended'
-    const { pool, guard } = this.#options
+    const { pool, guard, memory } = this.#options
     const { waitMs } = lane
     if (waitMs === null) return 'waiting'
     if (waitMs > 0) return this.#later(waitMs)
     const worker = lane.nextWorker
     if (worker !== undefined && !pool.hasFreeSlot(worker)) return 'waiting'
     if (!pool.hasFreeSlot()) return 'blocked'
-    if (lane.opensStream && this.#openStreams(lane.priority) >= this.#options.maxOpenStreams) return 'waiting'
+    if (lane.opensStream && this.#entries.openStreams(lane.priority) >= this.#options.maxOpenStreams) return 'waiting'
+    const pass = memory?.ask(lane)
+    if (typeof pass === 'string') {
+      if (lane.isEnded) this.#afterChange(entry)
+      return lane.isEnded ? 'ended' : pass
+    }
     const permission = guard.ask(lane.task.name, lane.nextCost)
     if (permission.granted) {
-      this.#permit = permission.permit
+      this.#leave = { permit: permission.permit, pass }
       return 'ready'
     }
     if ('gone' in permission) {
@@ -203,31 +217,19 @@ export class Dispatcher {
     return permission.isShared ? 'blocked' : 'waiting'
   }
 
-  /** Streams that hold a connection now, of this priority or above: a less important one doesn't keep others from beginning. */
-  #openStreams(priority: number): number {
-    let open = 0
-    for (const lane of this.#entries.keys()) if (lane.priority >= priority && lane.heldStream !== undefined) open++
-    return open
-  }
-
-  #holdsStream(worker: number): boolean {
-    for (const lane of this.#entries.keys()) if (lane.heldStream?.worker === worker) return true
-    return false
-  }
-
   #later(ms: number): Readiness {
     this.#retryInMs = Math.min(this.#retryInMs ?? Number.POSITIVE_INFINITY, ms)
     return 'waiting'
   }
 
-  #send(entry: Entry, permit: Permit): void {
-    const unit = entry.lane.take()
+  #send(entry: Entry, leave: Leave): void {
+    const unit = leave.pass?.take() ?? entry.lane.take()
     const id = this.#nextBatch++
-    const sending = this.#sendUnit(entry, permit, unit, id).finally(() => this.#sending.delete(id))
+    const sending = this.#sendUnit(entry, leave, unit, id).finally(() => this.#sending.delete(id))
     this.#sending.set(id, sending)
   }
 
-  async #sendUnit(entry: Entry, permit: Permit, unit: Unit, id: number): Promise<void> {
+  async #sendUnit(entry: Entry, { permit, pass }: Leave, unit: Unit, id: number): Promise<void> {
     const { lane } = entry
     const { pool, clock, maxOriginRps, backoffBaseMs, storeTimeoutMs, keyEvents } = this.#options
     const settings = { id, traceId: entry.traceId, maxOriginRps, backoffBaseMs, storeTimeoutMs, keyEvents }
@@ -248,9 +250,11 @@ export class Dispatcher {
     if (this.#haltedBatches.delete(id)) this.#settleHalted(lane, unit, end)
     else if (this.#isBehind(worker, end)) lane.settleHalted(unit, end, BEHIND_MS)
     else lane.settle(unit, end)
+    pass?.end(end)
     this.#watchStore(end)
     // A stream that was stopped holds a connection in its worker until it is told.
-    if (unit.work.kind === 'page' && lane.stoppedBy !== null && end.status !== 'lost') this.#closeHeldStream(lane)
+    const isOver = lane.stoppedBy !== null || (lane.isCut && entry.sent.size === 0)
+    if (unit.work.kind === 'page' && isOver && end.status !== 'lost') this.#closeHeldStream(lane)
     this.#options.onBatch?.({ lane, jobId: entry.jobId, traceId: entry.traceId, worker, end, durationNs })
     this.#afterChange(entry)
   }
@@ -270,17 +274,19 @@ export class Dispatcher {
 
   /** A store that stays away would cost every batch its whole deadline: after enough of them the work is given up. */
   #watchStore(end: BatchEnd): void {
-    const away = storeAway(end)
-    if (away === undefined) return
-    this.#storeAway = away === null ? 0 : this.#storeAway + 1
-    if (away === null || this.#storeAway < this.#options.maxStoreAway) return
-    this.#storeAway = 0
-    for (const lane of [...this.#entries.keys()]) this.stop(lane, away)
+    const away = this.#storeWatch.see(end, this.#options.maxStoreAway)
+    if (away !== null) for (const lane of [...this.#entries.keys()]) this.stop(lane, away)
   }
 
   #closeHeldStream(lane: Lane): void {
     const held = lane.heldStream
     if (held !== undefined) this.#options.pool.closeStream(held.worker, lane.task.name, held.id)
+  }
+
+  /** What Redis has no room for may have ended lanes. */
+  #roomChanged(): void {
+    for (const entry of [...this.#entries.values()]) if (entry.lane.isEnded) this.#afterChange(entry)
+    this.wake()
   }
 
   #afterChange(entry: Entry | undefined): void {
@@ -289,12 +295,4 @@ export class Dispatcher {
     entry.onChange()
     this.wake()
   }
-}
-
-/** Why the store could not be reached; null: it could; undefined: that batch does not tell. */
-function storeAway(end: BatchEnd): Failure | null | undefined {
-  if (end.status === 'lost') return undefined
-  if (end.status === 'failed') return end.failure.code === 'STORE_UNREACHABLE' ? end.failure : undefined
-  const { keys, firstError } = end.report
-  return firstError?.code === 'STORE_UNREACHABLE' && keys.failed > 0 && keys.failed === keys.planned ? firstError : null
 }

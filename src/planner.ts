@@ -1,7 +1,9 @@
 import type { Clock } from './clock.ts'
 import type { Task } from './config/task.ts'
 import type { Lane } from './job/lane.ts'
-import { planTask, type TaskPlan } from './job/plan.ts'
+import type { TaskPlan } from './job/plan.ts'
+import type { JobRanking } from './job/strategy/job-ranking.ts'
+import { planRanked, rankPlan, withOnly } from './job/strategy/plan-ranked.ts'
 import { backoffMs } from './origin/backoff.ts'
 import { isRetryable } from './origin/failure.ts'
 import type { SqlClient } from './origin/sql-client.ts'
@@ -21,6 +23,8 @@ export interface Wanted {
   count: number | null
   /** Only these. */
   keys?: readonly string[] | undefined
+  /** How they are ranked. */
+  ranking: JobRanking
 }
 
 /** Finds out what a lane has to do: asks the origin, leaves out what other jobs are doing. */
@@ -33,24 +37,31 @@ export class Planner {
   }
 
   /** Plans a lane, with retries, and claims its keys; `release` gives them back. */
-  async plan(lane: Lane, { count, keys }: Wanted, signal: AbortSignal): Promise<TaskPlan> {
-    if (keys !== undefined)
-      return this.#claim(lane, { kind: 'keys', keys: keys.slice(0, count ?? undefined), failures: [] }, count)
+  async plan(lane: Lane, wanted: Wanted, signal: AbortSignal): Promise<TaskPlan> {
+    const { count, ranking } = wanted
+    const listed = await this.#list(lane, wanted, signal)
+    const { plan, notChosen } = await rankPlan(lane.task, listed, { ranking, count, signal })
+    lane.notChosen = notChosen
+    return this.#claim(lane, plan, count)
+  }
+
+  release(lane: Lane): void {
+    lane.claim?.release()
+  }
+
+  async #list(lane: Lane, { count, keys, ranking }: Wanted, signal: AbortSignal): Promise<TaskPlan> {
+    if (keys !== undefined) return { kind: 'keys', keys, failures: [] }
     const { client, clock, random, backoffBaseMs } = this.#parts
     const { task, params, batchSize } = lane
     for (let attempt = 0; ; attempt++) {
       lane.tally.originRequests++
       try {
-        return this.#claim(lane, await planTask(task, client, { params, count, batchSize, signal }), count)
+        return await planRanked(task, client, { params, count, batchSize, signal }, ranking)
       } catch (error) {
         if (signal.aborted || attempt >= task.retries || !isRetryable(error)) throw error
         await clock.sleep(backoffMs(attempt, backoffBaseMs, random), signal)
       }
     }
-  }
-
-  release(lane: Lane): void {
-    lane.claim?.release()
   }
 
   #claim(lane: Lane, plan: TaskPlan, count: number | null): TaskPlan {
@@ -59,7 +70,7 @@ export class Planner {
       lane.claim = this.#inFlight.claim(task.name, plan.distinct ?? new Set(plan.keys))
       const { names } = lane.claim
       lane.deduplicated = plan.keys.length - names.length
-      return { kind: 'keys', keys: names, failures: plan.failures }
+      return lane.deduplicated === 0 ? plan : withOnly(plan, new Set(names))
     }
     // The keys of a query are not known before it is read: the query itself is claimed. Its first rows are not all of it.
     const whole = queryName(params)

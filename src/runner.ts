@@ -5,28 +5,33 @@ import type { JobLog, JobRecord } from './coordination/types.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import { type Failure, toFailure } from './errors.ts'
 import type { EventLog } from './events/event-log.ts'
+import { abortFailure, unlessAborted } from './job/abort.ts'
 import { Deadline } from './job/deadline.ts'
 import { endedEvent, startedEvent } from './job/describe.ts'
 import { Job, type JobHandle } from './job/job.ts'
 import { keptRequest } from './job/kept.ts'
 import { Lane } from './job/lane.ts'
+import type { MemoryGate } from './job/memory-gate.ts'
 import { presentShare } from './job/present.ts'
 import { selectWork, settleParams } from './job/select.ts'
+import type { JobRanking, RankingSources } from './job/strategy/job-ranking.ts'
+import { rankingOf } from './job/strategy/ranking-of.ts'
 import type { JobTotals } from './job/totals.ts'
 import { traceIdOf } from './job/trace.ts'
-import { laneBatchSize, Planner, type PlannerParts } from './planner.ts'
+import { laneBatchSize, Planner, type PlannerParts, type Wanted } from './planner.ts'
 import type { Store } from './store/types.ts'
 import type { JobRequest, JobResult, Params } from './types.ts'
 
 const log = getLogger(['prewarm'])
 
-export interface RunnerParts extends Omit<PlannerParts, 'backoffBaseMs'> {
+export interface RunnerParts extends Omit<PlannerParts, 'backoffBaseMs'>, RankingSources {
   config: () => Config
   store: Store
   dispatcher: Dispatcher
   events: EventLog
   jobLog: JobLog
   totals: JobTotals
+  memory: MemoryGate
   instance: string
   /** Connects what a job needs. */
   start: () => Promise<void>
@@ -39,6 +44,7 @@ interface Running {
   job: Job
   record: JobRecord
   request: JobRequest
+  ranking: JobRanking
   stop(failure: Failure): void
   ended: Promise<JobResult>
   deadline: Deadline
@@ -78,6 +84,7 @@ export class Runner {
     const config = this.#parts.config()
     const { tasks, keys } = selectWork(config.tasks, request)
     const params = settleParams(tasks, request.params)
+    const ranking = rankingOf(config, request, tasks, this.#parts)
     const traceId = traceIdOf(request.traceId)
     const suffix = Math.floor(random() * 36 ** 4)
       .toString(36)
@@ -91,7 +98,7 @@ export class Runner {
       id: job.id,
       traceId,
       source: request.source ?? 'program',
-      strategy: request.strategy ?? config.settings.defaultStrategy,
+      strategy: ranking.name,
       schedule: request.schedule ?? null,
       tasks: tasks.map((task) => task.name),
       // As other instances see it until its end is noted; this one shows the job's own.
@@ -114,7 +121,7 @@ export class Runner {
     const deadline = new Deadline(clock, timeoutMs, () => stop(overdue))
     if (this.#goOn !== undefined) deadline.hold()
     const { promise: ended, resolve } = Promise.withResolvers<JobResult>()
-    const running: Running = { job, record, request, stop, ended, deadline }
+    const running: Running = { job, record, request, ranking, stop, ended, deadline }
     this.#running.set(job.id, running)
     const noted = jobLog.begin(record).catch(notNoted)
     events.emit(startedEvent(record))
@@ -199,7 +206,7 @@ export class Runner {
   }
 
   async #run(
-    { job, request, stop, deadline, record }: Running,
+    { job, request, ranking, stop, deadline, record }: Running,
     keys: ReadonlyMap<string, readonly string[]> | null,
     signal: AbortSignal,
   ): Promise<JobResult> {
@@ -216,12 +223,18 @@ export class Runner {
     }
     try {
       await unlessAborted(this.#parts.start(), signal)
-      for (const lane of job.lanes) {
-        if (this.#goOn !== undefined) await unlessAborted(this.#goOn.promise, signal)
-        // In order of priority; one that hangs does not hold up the others for long.
-        const named = keys?.get(lane.task.name)
-        const opened = this.#open(lane, job, { count: request.count ?? null, keys: named }, signal, onChange)
-        await Promise.race([opened, clock.sleep(PATIENCE_MS, signal)])
+      const steps = ranking.steps(job.lanes)
+      for (const step of steps) {
+        const opening: Promise<void>[] = []
+        for (const lane of step) {
+          if (this.#goOn !== undefined) await unlessAborted(this.#goOn.promise, signal)
+          // In order of priority; one that hangs does not hold up the others of its step for long.
+          const wanted = { count: request.count ?? null, keys: keys?.get(lane.task.name), ranking }
+          const opened = this.#open(lane, job, wanted, signal, onChange)
+          opening.push(opened)
+          await Promise.race([opened, clock.sleep(PATIENCE_MS, signal)])
+        }
+        if (step !== steps.at(-1)) await unlessAborted(Promise.all(opening), signal)
       }
       onChange()
       await ended
@@ -232,7 +245,8 @@ export class Runner {
       request.signal?.removeEventListener('abort', onAbort)
       for (const lane of job.lanes) this.#planner.release(lane)
     }
-    const result = job.end(await presentShare(this.#parts.store, job.sample, clock))
+    const leftOut = await this.#parts.memory.end(job.id, job.lanes)
+    const result = job.end(await presentShare(this.#parts.store, job.sample, clock), leftOut)
     log.info('job {jobId} ended: {status}, {written} of {planned} keys written', {
       ...about,
       status: result.status,
@@ -252,18 +266,12 @@ export class Runner {
   }
 
   /** Plans one lane and hands it to the dispatcher; a lane that can't be planned has failed, the others go on. */
-  async #open(
-    lane: Lane,
-    job: Job,
-    what: { count: number | null; keys: readonly string[] | undefined },
-    signal: AbortSignal,
-    onChange: () => void,
-  ): Promise<void> {
+  async #open(lane: Lane, job: Job, wanted: Wanted, signal: AbortSignal, onChange: () => void): Promise<void> {
     if (job.stoppedBy !== null) return lane.stop(job.stoppedBy)
     if (lane.isEnded) return onChange()
     const { id: jobId, traceId } = job
     try {
-      lane.open(await this.#planner.plan(lane, what, signal))
+      lane.open(await this.#planner.plan(lane, wanted, signal))
       if (lane.isEnded) onChange()
       else this.#parts.dispatcher.add({ lane, jobId, traceId, onChange })
     } catch (error) {
@@ -282,18 +290,4 @@ export class Runner {
 /** A job runs, and ends, also when that can't be noted. */
 function notNoted(error: unknown): void {
   log.warn('a job could not be noted: {error}', { error })
-}
-
-function abortFailure(signal: AbortSignal): Failure {
-  const failure = toFailure(signal.reason)
-  return failure.code === 'INTERNAL' ? { code: 'JOB_CANCELLED', message: 'The job was cancelled' } : failure
-}
-
-/** Ends when `work` does, or quietly when `signal` aborts: whoever aborted has settled the lanes already. */
-function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) resolve()
-    signal.addEventListener('abort', () => resolve(), { once: true })
-    work.then(resolve, reject)
-  })
 }

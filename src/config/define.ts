@@ -1,4 +1,5 @@
 import type { Sql } from 'postgres'
+import type { Strategy } from '../job/strategy/types.ts'
 import type { VersionValue } from '../keyspace/version.ts'
 import type { Params, StrategyName, ValueSpec, WriteMode } from '../types.ts'
 import type { ServiceDefinition } from './control.ts'
@@ -38,6 +39,8 @@ export interface TaskOptions {
   ttlJitter?: number
   /** Larger is warmer and runs first. 100+ is critical, 50+ important. @default 100 if `critical`, else 0 */
   priority?: number
+  /** Another task, whose keys are parents of this one's: the strategy `breadth` warms them first. Absent: the `:` in the keys tell. */
+  parent?: string
   /** Selected by `--critical`. @default false */
   critical?: boolean
   /** Selected by `--tag`. @default [] */
@@ -155,8 +158,10 @@ export interface ConfigDefinition extends ServiceDefinition, WarmSetDefinition {
   backoffBaseMs?: Duration
   /** Origin latency (p95) above which warming pauses. @default 2000 */
   emergencyThresholdMs?: Duration
-  /** @default 'priority' */
+  /** `selective`, `breadth`, `priority`, or one of `strategies`. @default 'priority' */
   defaultStrategy?: StrategyName
+  /** Strategies of your own, by name (letters, digits, `-` and `_`), besides the built-in ones. */
+  strategies?: Record<string, Strategy>
   /** Bound on a whole job. @default '5m' */
   jobTimeoutMs?: Duration
   startup?: {

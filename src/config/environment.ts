@@ -1,7 +1,6 @@
 import { PrewarmError, redact } from '../errors.ts'
-import type { StrategyName } from '../types.ts'
+import { strategyNames } from '../job/strategy/register.ts'
 import { BOUNDS } from './fields.ts'
-import { STRATEGIES } from './schema.ts'
 
 /** What the environment sets; a variable that is absent or empty sets nothing. */
 export interface EnvironmentSettings {
@@ -18,7 +17,7 @@ export interface EnvironmentSettings {
   retryAttempts?: number | undefined
   backoffBaseMs?: number | undefined
   emergencyThresholdMs?: number | undefined
-  defaultStrategy?: StrategyName | undefined
+  defaultStrategy?: string | undefined
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -35,9 +34,13 @@ export function ownVariables(env: Environment): Record<string, string> {
 /**
  * Reads prewarm's environment variables.
  *
+ * @param strategies that there are
  * @throws {PrewarmError} `CONFIG_INVALID` naming the variable, its value and what was expected
  */
-export function readEnvironment(env: Environment): EnvironmentSettings {
+export function readEnvironment(
+  env: Environment,
+  strategies: readonly string[] = strategyNames(undefined),
+): EnvironmentSettings {
   const text = (name: string) => (env[name] === undefined || env[name] === '' ? undefined : env[name])
   const number = (name: string, [min, max, whole]: readonly [number, number, boolean], unit: number = 1) => {
     const value = text(name)
@@ -64,9 +67,8 @@ export function readEnvironment(env: Environment): EnvironmentSettings {
     throw invalid(name, value, 'true or false')
   }
   const strategy = text('WARMING_DEFAULT_STRATEGY')
-  if (strategy !== undefined && !STRATEGIES.includes(strategy as StrategyName)) {
-    throw invalid('WARMING_DEFAULT_STRATEGY', strategy, `one of ${STRATEGIES.join(', ')}`)
-  }
+  if (strategy !== undefined && !strategies.includes(strategy))
+    throw invalid('WARMING_DEFAULT_STRATEGY', strategy, `one of ${strategies.join(', ')}`)
   return {
     redisUrl: url('REDIS_URL', ['redis://', 'rediss://']),
     databaseUrl: url('DATABASE_URL', ['postgres://', 'postgresql://']),
@@ -81,7 +83,7 @@ export function readEnvironment(env: Environment): EnvironmentSettings {
     retryAttempts: number('WARMING_RETRY_ATTEMPTS', BOUNDS.retries),
     backoffBaseMs: number('WARMING_BACKOFF_BASE', BOUNDS.delayMs),
     emergencyThresholdMs: number('WARMING_EMERGENCY_THRESHOLD', BOUNDS.timeoutMs),
-    defaultStrategy: strategy as StrategyName | undefined,
+    defaultStrategy: strategy,
   }
 }
 

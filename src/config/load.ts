@@ -1,4 +1,5 @@
 import { PrewarmError, redact } from '../errors.ts'
+import { strategyNames } from '../job/strategy/register.ts'
 import type { Runtime } from '../runtime/types.ts'
 import { checkSchedules } from '../schedule/check.ts'
 import type { ConfigDefinition } from './define.ts'
@@ -40,7 +41,7 @@ export function resolveConfig(
   file?: string,
 ): Config {
   checkConfig(definition)
-  const environment: EnvironmentSettings = readEnvironment(env)
+  const environment: EnvironmentSettings = readEnvironment(env, strategyNames(definition.strategies))
   const settings = settle(definition, environment, flags, cores)
   const tasks = new Map<string, Task>()
   for (const [name, task] of Object.entries(definition.tasks)) {

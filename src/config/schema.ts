@@ -1,11 +1,9 @@
 import { z } from 'zod'
 import { PrewarmError, redact } from '../errors.ts'
-import type { StrategyName } from '../types.ts'
 import { controlShape, serviceFieldsAt } from './control-schema.ts'
 import { BOUNDS, duration, flag, fn, number, oneOf, text, texts, url } from './fields.ts'
+import { checkParents, checkStrategy, strategies, strategy } from './strategies.ts'
 import { warmSetFieldsAt, warmSetShape } from './warm-set-schema.ts'
-
-export const STRATEGIES: readonly StrategyName[] = ['selective', 'breadth', 'priority']
 
 const column = z.strictObject({ column: text }, "expected { column: 'name' }")
 const nitro = z.custom<string>((given) => typeof given === 'string' && /^nitro:./.test(given))
@@ -19,6 +17,7 @@ const common = {
   ttl: duration(BOUNDS.ttlMs).optional(),
   ttlJitter: number([0, 1, false]).optional(),
   priority: number([-1_000_000, 1_000_000, false]).optional(),
+  parent: text.optional(),
   critical: flag.optional(),
   tags: texts.optional(),
   params: z
@@ -128,7 +127,8 @@ const config = z.strictObject(
     retryAttempts: number(BOUNDS.retries).optional(),
     backoffBaseMs: duration(BOUNDS.delayMs).optional(),
     emergencyThresholdMs: duration(BOUNDS.timeoutMs).optional(),
-    defaultStrategy: oneOf(...STRATEGIES).optional(),
+    defaultStrategy: text.optional(),
+    strategies: strategies.optional(),
     jobTimeoutMs: duration(BOUNDS.timeoutMs).optional(),
     startup: startup.optional(),
     ...controlShape,
@@ -137,13 +137,19 @@ const config = z.strictObject(
   'expected defineConfig({ ... })',
 )
 
+/** What one field says must fit what others say. */
+const whole = config.superRefine((given, context) => {
+  checkStrategy(given, context)
+  checkParents(given.tasks, context)
+})
+
 /**
  * Checks a configuration.
  *
  * @throws {PrewarmError} `CONFIG_INVALID` with a line for each mistake: its path, its value, what was expected
  */
 export function checkConfig(given: unknown): void {
-  const checked = config.safeParse(given)
+  const checked = whole.safeParse(given)
   if (checked.success) return
   const lines = checked.error.issues.flatMap((issue) => issueLines(issue, given))
   throw new PrewarmError('CONFIG_INVALID', lines.join('\n'))
@@ -169,6 +175,7 @@ function fieldsAt(path: readonly string[], given: unknown): string[] {
   const ofService = serviceFieldsAt(path, given) ?? warmSetFieldsAt(top)
   if (ofService !== null) return ofService
   if (top === 'startup') return Object.keys(startup.shape)
+  if (top === 'strategies') return Object.keys(strategy.shape)
   if (top !== 'tasks') return Object.keys(tls.shape)
   const { kind } = (given as { tasks: Record<string, { kind: string }> }).tasks[name] ?? {}
   const { shape } = kind === 'sql' ? sqlTask : kind === 'load' ? loadTask : httpTask

@@ -15,6 +15,8 @@ interface TaskBase {
   ttlMs: number
   ttlJitter: number
   priority: number
+  /** The task whose keys are parents of this one's. */
+  parent: string | undefined
   critical: boolean
   tags: readonly string[]
   params: ParamSpec
@@ -71,6 +73,7 @@ export function toTask(name: string, definition: TaskDefinition, settings: Setti
     ttlMs: definition.ttl === undefined ? settings.defaultTtlMs : (parseDuration(definition.ttl) as number),
     ttlJitter: definition.ttlJitter ?? 0.1,
     priority: definition.priority ?? (critical ? 100 : 0),
+    parent: definition.parent,
     critical,
     tags: definition.tags ?? [],
     params: paramSpec(name, definition.params, query?.names ?? []),

@@ -6,7 +6,10 @@ import { parseDuration } from './duration.ts'
 export interface PredictionDefinition {
   /** `learned` fits itself to what was read; the others are fixed rules, `onnx` a model of yours. @default 'learned' */
   predictor?: PredictorName
-  /** What was read is summed up by windows of this length, and the next one is predicted. 1m to 1d. @default '15m' */
+  /**
+   * What was read is summed up by windows of this length, and the next one is predicted. 1m to 1d,
+   * rounded up to whole five minutes. @default '15m'
+   */
   window?: Duration
   /** Keys that are remembered; of more, those that were read least are forgotten. 100 to 1_000_000. @default 50_000 */
   keys?: number

@@ -53,7 +53,9 @@ export async function estimate(
   const sum = (field: 'keys' | 'bytes' | 'growthBytes') => tasks.reduce((total, task) => total + (task[field] ?? 0), 0)
   const growthBytes = sum('growthBytes')
   const stats = options.withStore ? await warmer.store.stats() : null
-  const room = stats === null || stats.maxMemoryBytes === 0 ? null : stats.maxMemoryBytes - stats.usedMemoryBytes
+  const { guard, reserve } = warmer.config.settings.memory
+  const limit = (stats?.maxMemoryBytes ?? 0) * (guard ? 1 - reserve : 1)
+  const room = stats === null || limit === 0 ? null : limit - stats.usedMemoryBytes
   return {
     keys: sum('keys'),
     bytes: sum('bytes'),

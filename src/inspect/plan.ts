@@ -1,31 +1,48 @@
 import { rowForm, type SqlTask, type Task } from '../config/task.ts'
 import { toFailure } from '../errors.ts'
+import type { JobRanking } from '../job/strategy/job-ranking.ts'
 import { countStatement, sampleStatement } from '../origin/ranges.ts'
-import type { Params, PlanEntry } from '../types.ts'
+import type { Params, PlanEntry, PlanExplanation } from '../types.ts'
 import type { Warmer } from '../warmer.ts'
+import { EXPLAINED, explain, type Looked } from './explain.ts'
 import type { Selected } from './select.ts'
 
 export interface PlanEntryOptions {
   /** At most this many keys of each task. */
   count: number | undefined
+  /** @default keys in the order listed */
+  ranking?: JobRanking | undefined
   signal: AbortSignal
+}
+
+export interface PlannedJob {
+  tasks: PlanEntry[]
+  /** Null unless it was asked for. */
+  explain: PlanExplanation | null
 }
 
 const SAMPLE = 3
 
 /** What a job would do, task by task. Reads the origin, writes nothing; a task that can't be planned says why. */
-export async function planEntries(
+export async function planJob(
   warmer: Warmer,
   selected: readonly Selected[],
-  options: PlanEntryOptions,
-): Promise<PlanEntry[]> {
-  const entries: PlanEntry[] = []
-  for (const one of selected) entries.push(await planEntry(warmer, one, options))
-  return entries
+  { ranking, count, ...options }: PlanEntryOptions & { ranking: JobRanking; isExplained: boolean },
+): Promise<PlannedJob> {
+  const tasks: PlanEntry[] = []
+  const looked: Looked[] = []
+  const shown = options.isExplained ? (count ?? EXPLAINED) : SAMPLE
+  const onLook = (one: Looked) => looked.push(one)
+  for (const one of selected) tasks.push(await planEntry(warmer, one, { ...options, count, ranking, shown, onLook }))
+  return { tasks, explain: options.isExplained ? await explain(looked, { ranking, count: shown }) : null }
 }
 
-/** The same of one task. */
-export async function planEntry(warmer: Warmer, selected: Selected, options: PlanEntryOptions): Promise<PlanEntry> {
+/** The same of one task. `onLook` is told of its plan, with its first `shown` keys. */
+export async function planEntry(
+  warmer: Warmer,
+  selected: Selected,
+  options: PlanEntryOptions & { shown?: number; onLook?: (looked: Looked) => void },
+): Promise<PlanEntry> {
   const { task, priority } = selected
   const entry: PlanEntry = {
     task: task.name,
@@ -51,19 +68,28 @@ export async function planEntry(warmer: Warmer, selected: Selected, options: Pla
 
 type Counts = Pick<PlanEntry, 'keys' | 'batches' | 'originRequests' | 'sample'>
 
-async function counts(warmer: Warmer, selected: Selected, { count, signal }: PlanEntryOptions): Promise<Counts> {
+async function counts(
+  warmer: Warmer,
+  selected: Selected,
+  { count, ranking, signal, shown = SAMPLE, onLook = () => {} }: Parameters<typeof planEntry>[2],
+): Promise<Counts> {
   const { task, params, batchSize } = selected
   const cap = count ?? Number.POSITIVE_INFINITY
-  const plan = await warmer.planOf(task, params, { ...(count === undefined ? {} : { count }), batchSize, signal })
+  const bounds = { batchSize, signal, ...(count === undefined ? {} : { count }) }
+  const plan = await warmer.planOf(task, params, { ...bounds, ...(ranking === undefined ? {} : { ranking }) })
+  const told = (first: readonly string[]) => {
+    onLook({ task, plan, keys: first })
+    return first.slice(0, SAMPLE)
+  }
   // One request lists the keys, or cuts the query into ranges; the rest read values.
   if (plan.kind === 'keys') {
     const keys = plan.keys.length
     const batches = Math.ceil(keys / batchSize)
     const originRequests = 1 + (task.kind === 'http' ? keys : batches)
-    return { keys: keys + plan.failures.length, batches, originRequests, sample: plan.keys.slice(0, SAMPLE) }
+    return { keys: keys + plan.failures.length, batches, originRequests, sample: told(plan.keys) }
   }
   const query = task as SqlTask
-  const sample = await firstKeys(warmer, query, params, Math.min(SAMPLE, cap), signal)
+  const sample = told(await firstKeys(warmer, query, params, Math.min(Math.max(SAMPLE, shown), cap), signal))
   if (plan.kind === 'ranges') {
     const batches = plan.ranges.length
     return { keys: plan.total, batches, originRequests: 1 + batches, sample }

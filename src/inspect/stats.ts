@@ -8,6 +8,7 @@ import { type CacheWarmingStats, type Verdict, verdictOf, warmingStats } from '.
 import type { JobResult } from '../types.ts'
 import type { Warmer } from '../warmer.ts'
 import { firstKeys } from './plan.ts'
+import { type HotKeys, learnedUntil } from './predict.ts'
 import type { Selected } from './select.ts'
 
 /** How much of one task's plan the store holds now. */
@@ -38,7 +39,12 @@ export interface Stats {
   gain: Gain | null
   /** Why there is no `gain`. */
   gainError: Failure | null
+  /** How well it is predicted which keys are read; null where Redis does not let us look. */
+  prediction: PredictionFigures | null
 }
+
+/** What prediction has learned from, and how predictions of the last window did. */
+export type PredictionFigures = Omit<HotKeys, 'keys'>
 
 /** What readers found in the last hour, and what warming did for them; of all processes that tell. */
 export interface Gain {
@@ -75,6 +81,7 @@ export async function stats(
     tasks,
     redis: { ...server, hits, misses, hitRate: share(hits, hits + misses) },
     ...(await gainOf(warmer, jobs)),
+    prediction: await predictionOf(warmer),
   }
 }
 
@@ -110,6 +117,16 @@ async function gainOf(
   }
 }
 
+async function predictionOf(warmer: Warmer): Promise<PredictionFigures | null> {
+  try {
+    const { predictor, windowMs, windows, scores, ...status } = await warmer.prediction()
+    const told = scores.map(({ toMs: _, ...score }) => score)
+    return { predictor, windowMs, learnedUntil: learnedUntil(status), windows, scores: told }
+  } catch {
+    return null
+  }
+}
+
 async function coverageOf(warmer: Warmer, selected: Selected, signal: AbortSignal): Promise<TaskCoverage> {
   const task = selected.task.name
   try {
@@ -127,7 +144,7 @@ async function plannedKeys(
   warmer: Warmer,
   { task, params, batchSize }: Selected,
   signal: AbortSignal,
-): Promise<string[]> {
+): Promise<readonly string[]> {
   if (task.kind === 'sql') return firstKeys(warmer, task satisfies SqlTask, params, CHECKED, signal)
   const plan = await warmer.planOf(task, params, { count: CHECKED, batchSize, signal })
   return plan.kind === 'keys' ? plan.keys : []

@@ -34,8 +34,14 @@ export function endedEvent(
     keys: eventKeys(result.keys),
     coverage: result.coverage,
     is_named: request.keys !== undefined,
+    ...(result.memory === undefined ? {} : { left_out: leftOutOf(result) }),
     ...(schedule === null ? {} : { schedule }),
   }
+}
+
+/** Keys that were left out for lack of room, by task. */
+function leftOutOf({ tasks }: JobResult): Record<string, number> {
+  return Object.fromEntries(tasks.flatMap(({ task, leftOut }) => (leftOut === undefined ? [] : [[task, leftOut]])))
 }
 
 /** What a batch belongs to. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Failure } from '../errors.ts'
 import { Latency } from '../metrics/latency.ts'
-import type { JobResult, JobStatus, TaskProgress, TaskResult } from '../types.ts'
+import type { JobResult, JobStatus, MemoryReport, TaskProgress, TaskResult } from '../types.ts'
 import type { Lane } from './lane.ts'
 import { addKeys, jobStatus, noKeys, presentKeys } from './tally.ts'
 
@@ -54,8 +54,8 @@ export class Job {
     return this.lanes.flatMap((lane) => lane.tally.sample)
   }
 
-  /** Sums the lanes up. `presentShare`: of the sample, how many keys are still there. */
-  end(presentShare: number): JobResult {
+  /** Sums the lanes up. `presentShare`: of the sample, how many keys are still there. `memory`: what was left out. */
+  end(presentShare: number, memory: MemoryReport | null = null): JobResult {
     const keys = noKeys()
     const latency = new Latency()
     for (const { tally } of this.lanes) {
@@ -76,18 +76,21 @@ export class Job {
       coverage: keys.planned === 0 ? whole : (presentKeys(keys) / keys.planned) * presentShare,
       latencyNs: latency.summary(),
       tasks,
+      ...(memory === null ? {} : { memory }),
     }
     return this.result
   }
 
   #task(lane: Lane): TaskResult {
-    const { task, priority, tally, deduplicated, startNs, stoppedBy } = lane
+    const { task, priority, tally, deduplicated, leftOut, isCut, notChosen, startNs, stoppedBy } = lane
     return {
       task: task.name,
       priority,
-      status: tally.status(deduplicated, stoppedBy),
+      status: tally.status(deduplicated, stoppedBy, leftOut > 0 || isCut),
       keys: { ...tally.keys },
       deduplicated,
+      ...(leftOut === 0 && !isCut ? {} : { leftOut }),
+      ...(notChosen === 0 ? {} : { notChosen }),
       durationNs: (lane.endNs ?? this.#clock.nowNs()) - startNs,
       originRequests: tally.originRequests,
       firstError: tally.firstError,

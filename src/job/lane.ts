@@ -1,24 +1,20 @@
 import type { Task } from '../config/task.ts'
 import type { ErrorCode, Failure } from '../errors.ts'
 import { backoffMs } from '../origin/backoff.ts'
-import type { RowRange } from '../origin/types.ts'
 import type { BatchEnd } from '../pool/member.ts'
 import type { Claim } from '../queue/in-flight.ts'
 import type { Params, TaskProgress } from '../types.ts'
-import { PastTries } from './past-tries.ts'
+import { PageStream } from './page-stream.ts'
 import { plannedKeys, type TaskPlan } from './plan.ts'
+import { progressOf } from './progress.ts'
 import { Retries } from './retries.ts'
+import { Supply } from './supply.ts'
 import { Tally } from './tally.ts'
 import type { LaneOptions, Unit } from './unit.ts'
 
-/** Pages of a stream that may be on their way at once: one is read while others are written. */
-const STREAM_WINDOW = 3
-
-interface Stream {
-  id: string
-  worker: number | undefined
-  limit: number | null
-  isDone: boolean
+const MAYBE_WRITTEN: Failure = {
+  code: 'WRITE_UNCONFIRMED',
+  message: 'A worker was lost while it wrote, and Redis has no room to write once more',
 }
 
 /** One task within one job: gives its batches one after the other and accounts for each of its keys. */
@@ -34,21 +30,21 @@ export class Lane {
   endNs: number | undefined
   /** Keys that another job had already. */
   deduplicated = 0
+  /** Keys that the strategy did not choose. */
+  notChosen = 0
+  /** The rest of a stream was left out: nobody has counted it. */
+  isCut = false
   /** What it holds in the in-flight register, to be released at the end. */
   claim: Claim | undefined
   stoppedBy: ErrorCode | null = null
 
   readonly #retries: Retries
   #plan: TaskPlan | undefined
-  #keys: string[] = []
-  #keysAt = 0
-  #ranges: { range: RowRange; rows: number }[] = []
-  #stream: Stream | undefined
-  #streamNumber = 0
-  #streamTries = 0
-  readonly #past = new PastTries()
+  readonly #supply = new Supply()
+  #stream: PageStream | undefined
   #notBeforeNs = 0
   #outstanding = 0
+  #leftOut = 0
 
   constructor(options: LaneOptions) {
     this.task = options.task
@@ -63,11 +59,12 @@ export class Lane {
   open(plan: TaskPlan): void {
     if (this.stoppedBy !== null) return
     this.#plan = plan
-    if (plan.kind === 'keys') {
-      this.#keys = plan.keys
-      for (const failure of plan.failures) this.tally.give('failed', 1, failure)
-    } else if (plan.kind === 'ranges') this.#ranges = [...plan.ranges].reverse()
-    else this.#openStream()
+    this.#supply.add(plan)
+    if (plan.kind === 'keys') for (const failure of plan.failures) this.tally.give('failed', 1, failure)
+    if (plan.kind === 'stream') {
+      const nameOf = (number: number) => `${this.task.name}#${number}@${this.startNs}`
+      this.#stream = new PageStream({ nameOf, limit: plan.limit, lane: this })
+    }
     this.#checkEnd()
   }
 
@@ -86,7 +83,12 @@ export class Lane {
   /** Requests to the origin that the next batch would make. */
   get nextCost(): number {
     if (this.task.kind !== 'http') return 1
-    return Math.max(1, this.#retries.due?.keys ?? Math.min(this.batchSize, this.#keys.length - this.#keysAt))
+    return Math.max(1, this.#retries.due?.keys ?? this.#supply.next(this.batchSize))
+  }
+
+  /** Of the next batch: larger runs first. A batch that is sent again keeps what it had. */
+  get nextPriority(): number {
+    return this.#retries.due?.priority ?? this.#supply.priority ?? this.priority
   }
 
   /** ms until it can give a batch: 0 now, null when only an answer can bring one. */
@@ -109,26 +111,67 @@ export class Lane {
     return due === undefined ? this.#stream?.worker : due.worker
   }
 
-  /** Takes the next batch; ask `waitMs` first. */
-  take(): Unit {
+  /** Keys of the next batch; rows, of a query. */
+  get nextSize(): number {
+    if (this.#stream !== undefined) return this.batchSize
+    return this.#retries.due?.keys ?? this.#supply.next(this.batchSize)
+  }
+
+  /** Keys that were not warmed for lack of room; of a stream that was cut, as many as the database guessed. */
+  get leftOut(): number {
+    return this.#leftOut + this.tally.leftOut
+  }
+
+  /** What is planned are keys, and no query. */
+  get isByName(): boolean {
+    return this.#plan?.kind === 'keys'
+  }
+
+  /** Keys that come next and that `sift` has let through. */
+  get cleared(): number {
+    return this.#retries.due === undefined ? this.#supply.cleared : 0
+  }
+
+  /** Keys that come next and were not sifted, at most `count`; none where a retry or a query's rows do. */
+  upcoming(count: number): readonly string[] {
+    return this.#retries.due === undefined && this.#supply.cleared === 0 ? this.#supply.upcoming(count) : []
+  }
+
+  /** Leaves out those of the next `count` keys that may not stay. */
+  sift(count: number, mayStay: (key: string) => boolean): void {
+    this.#leftOut += this.#supply.sift(count, mayStay)
+    this.#checkEnd()
+  }
+
+  /** Leaves out all that was not begun. Batches on their way still count. */
+  leaveOut(): void {
+    for (const unit of this.#retries.clear()) {
+      const unknown = Math.min(unit.keys ?? 0, unit.maybeWritten ?? 0)
+      this.tally.give('unknown', unknown, MAYBE_WRITTEN)
+      this.#leftOut += (unit.keys ?? 0) - unknown
+    }
+    this.#leftOut += this.#supply.clear()
+    if (this.#stream !== undefined && !this.#stream.isDone) {
+      this.#stream.isDone = true
+      this.isCut = true
+      this.#leftOut += Math.max(0, (plannedKeys(this.#plan) ?? 0) - this.tally.keys.planned - this.tally.leftOut)
+    }
+    this.#checkEnd()
+  }
+
+  /** Takes the next batch, of at most `most` keys; ask `waitMs` first. */
+  take(most = this.batchSize): Unit {
     this.#outstanding++
     if (this.#retries.due !== undefined) return this.#retries.shift() as Unit
-    this.#notBeforeNs = this.options.clock.nowNs() + this.options.batchDelayMs * 1e6
-    if (this.#stream !== undefined) {
-      const { id, worker, limit } = this.#stream
-      return { work: { kind: 'page', stream: id, rows: this.batchSize, limit }, attempt: 0, keys: null, worker }
-    }
-    const range = this.#ranges.pop()
-    if (range !== undefined)
-      return { work: { kind: 'range', range: range.range }, attempt: 0, keys: range.rows, worker: undefined }
-    const keys = this.#keys.slice(this.#keysAt, this.#keysAt + this.batchSize)
-    this.#keysAt += keys.length
-    return { work: { kind: 'keys', keys }, attempt: 0, keys: keys.length, worker: undefined }
+    this.#notBefore(this.options.batchDelayMs)
+    if (this.#stream !== undefined) return this.#stream.page(this.batchSize)
+    const { priority } = this.#supply
+    return { ...this.#supply.take(Math.min(most, this.batchSize)), attempt: 0, worker: undefined, priority }
   }
 
   /** The worker that took the stream's first page holds its cursor from then on. */
   sentTo(unit: Unit, worker: number): void {
-    if (unit.work.kind === 'page' && this.#stream?.id === unit.work.stream) this.#stream.worker = worker
+    if (unit.work.kind === 'page') this.#stream?.sentTo(unit.work.stream, worker)
   }
 
   /** Accounts for a batch that has ended. */
@@ -179,84 +222,40 @@ export class Lane {
     this.stoppedBy = failure.code
     if (this.#plan === undefined) this.tally.break(failure)
     this.#plan ??= { kind: 'keys', keys: [], failures: [] }
-    let left = this.#keys.length - this.#keysAt
-    for (const { rows } of this.#ranges) left += rows
     for (const unit of this.#retries.clear()) this.#giveUp(unit.keys ?? 0, failure, unit.maybeWritten ?? 0)
-    this.#keysAt = this.#keys.length
-    this.#ranges = []
     if (this.#stream !== undefined && !this.#stream.isDone) {
       this.#stream.isDone = true
       this.tally.break(failure)
     }
-    this.#giveUp(left, failure, 0)
+    this.#giveUp(this.#supply.clear(), failure, 0)
     this.tally.firstError ??= failure
     this.#checkEnd()
   }
 
   /** The stream whose cursor some worker holds, if there is one. */
   get heldStream(): { id: string; worker: number } | undefined {
-    const { id, worker } = this.#stream ?? {}
-    return id === undefined || worker === undefined ? undefined : { id, worker }
+    return this.#stream?.held
   }
 
   progress(): TaskProgress {
-    const { keys } = this.tally
-    const plan = this.#plan
-    const seconds = ((this.endNs ?? this.options.clock.nowNs()) - this.startNs) / 1e9
-    const known = plannedKeys(plan)
-    return {
-      task: this.task.name,
-      done: keys.planned,
-      total: this.isEnded ? keys.planned : known === null ? null : Math.max(known, keys.planned),
-      estimated: !this.isEnded && plan?.kind === 'stream',
-      failed: keys.failed,
-      keysPerSecond: seconds > 0 ? keys.planned / seconds : 0,
-      finished: this.isEnded,
-    }
+    return progressOf(this, this.#plan)
   }
 
   #settlePage(stream: string, end: BatchEnd): void {
-    const isCurrent = this.#stream?.id === stream
-    const tally = isCurrent ? this.tally : this.#past.of(stream)
-    if (tally === undefined || this.#stream === undefined) return
-    if (end.status === 'done') {
-      tally.add(end.report)
-      tally.give('failed', end.report.retryKeys.length, end.report.firstError as Failure)
-      if (isCurrent && end.report.done) this.#stream.isDone = true
-      return
-    }
-    if (end.status === 'lost') tally.give('unknown', end.keys, end.failure)
-    if (!isCurrent || (end.status === 'failed' && (this.stoppedBy !== null || tally.isBroken))) return
-    const mayPass = end.status === 'lost' || end.retryable
-    if (mayPass && this.stoppedBy === null && this.#streamTries < this.task.retries) {
-      this.#restartStream(stream, this.#pauseMs(this.#streamTries++))
-      return
-    }
-    this.#stream.isDone = true
-    tally.break(end.failure)
+    const tries = this.stoppedBy !== null ? -1 : this.isCut ? 0 : this.task.retries
+    const attempt = this.#stream?.settle(stream, end, tries) ?? null
+    if (attempt !== null) this.#notBefore(this.#pauseMs(attempt))
   }
 
   /** A halted stream has lost its cursor: it begins anew, and so does its count. */
   #haltStream(stream: string, end: BatchEnd, pauseMs: number): void {
-    const isCurrent = this.#stream?.id === stream
-    const tally = isCurrent ? this.tally : this.#past.of(stream)
-    if (end.status === 'done') tally?.add(end.report)
-    else if (end.status === 'lost') tally?.give('unknown', end.keys, end.failure)
-    if (isCurrent) this.#restartStream(stream, pauseMs)
+    if (this.#stream?.halted(stream, end) !== true || this.isCut) return
+    this.#stream.restart()
+    this.#notBefore(pauseMs)
   }
 
-  /** The rows are read once more, so the new try counts from nothing; should it get less far, the old one's count holds. */
-  #restartStream(stream: string, pauseMs: number): void {
-    this.#past.add(stream, this.tally)
-    this.tally = new Tally()
+  #notBefore(pauseMs: number): void {
     this.#notBeforeNs = this.options.clock.nowNs() + pauseMs * 1e6
-    this.#openStream()
-  }
-
-  #openStream(): void {
-    const id = `${this.task.name}#${this.#streamNumber++}@${this.startNs}`
-    const limit = this.#plan?.kind === 'stream' ? this.#plan.limit : null
-    this.#stream = { id, worker: undefined, limit, isDone: false }
   }
 
   #again(unit: Unit, failure: Failure, keysWriting: number): void {
@@ -283,18 +282,13 @@ export class Lane {
 
   #hasFresh(): boolean {
     if (this.stoppedBy !== null) return false
-    if (this.#stream !== undefined) {
-      if (this.#stream.isDone) return false
-      // Before the first page has found its worker there is nobody to send a second one to.
-      return this.#outstanding < (this.#stream.worker === undefined ? 1 : STREAM_WINDOW)
-    }
-    return this.#ranges.length > 0 || this.#keysAt < this.#keys.length
+    return this.#stream?.isReady(this.#outstanding) ?? !this.#supply.isEmpty
   }
 
   #checkEnd(): void {
     if (this.isEnded || this.#plan === undefined || this.#outstanding > 0 || this.#retries.size > 0) return
     if (this.#stream !== undefined ? !this.#stream.isDone : this.#hasFresh()) return
-    this.tally = this.#past.settle(this.tally)
+    this.tally = this.#stream?.settled() ?? this.tally
     this.endNs = this.options.clock.nowNs()
   }
 }

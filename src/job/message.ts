@@ -35,6 +35,7 @@ export function batchMessage(
     retries,
     ...(lane.options.fence === undefined ? {} : { fence: lane.options.fence }),
     keyEvents: keyEvents?.(unit.keys ?? lane.batchSize) ?? 0,
+    ...(unit.onlyPresent === true ? { onlyPresent: true } : {}),
     requestIntervalMs,
     traceId,
   }

@@ -11,11 +11,21 @@ import type { Params } from '../types.ts'
 
 /** What a task will read, in order: keys by name, ranges of rows, or one stream of rows. */
 export type TaskPlan =
-  /** `failures`: what `select` listed and is no key. `distinct`: the same keys as a set, so that none is built again. */
-  | { kind: 'keys'; keys: string[]; failures: Failure[]; distinct?: ReadonlySet<string> }
-  | { kind: 'ranges'; ranges: { range: RowRange; rows: number }[]; total: number }
+  /**
+   * `failures`: what `select` listed and is no key. `distinct`: the same keys as a set, so that none is built again.
+   * `priorities`: one for all, or one for each; absent: the lane's own.
+   */
+  | {
+      kind: 'keys'
+      keys: readonly string[]
+      failures: Failure[]
+      distinct?: ReadonlySet<string>
+      priorities?: number | ArrayLike<number>
+    }
+  /** `priority` of all its batches; absent: the lane's own. */
+  | { kind: 'ranges'; ranges: { range: RowRange; rows: number }[]; total: number; priority?: number }
   /** `guess` is the database's own, null if it would not say. */
-  | { kind: 'stream'; limit: number | null; guess: number | null }
+  | { kind: 'stream'; limit: number | null; guess: number | null; priority?: number }
 
 export interface PlanOptions {
   params: Params
@@ -23,6 +33,8 @@ export interface PlanOptions {
   batchSize: number
   /** At most this many keys. */
   count: number | null
+  /** Of a task with `select`: so many keys are listed, though only `count` are wanted, for the best to be chosen from. */
+  listed?: number | undefined
   signal: AbortSignal
 }
 
@@ -48,37 +60,42 @@ async function planKeys(task: KeyedTask, client: () => SqlClient, options: PlanO
   const context = userContext(client, options.params, AbortSignal.any([options.signal, abort.signal]))
   const what = `select of task '${task.name}'`
   const limit = options.count ?? Number.POSITIVE_INFINITY
-  const listing = (async () => {
-    const keys = new Set<string>()
-    const failures: Failure[] = []
-    /** False when there are enough. */
-    const take = (listed: unknown): boolean => {
-      if (keys.size + failures.length >= limit) return false
-      try {
-        keys.add(toKey(task.key, listed as KeyLike))
-      } catch (error) {
-        failures.push(toFailure(error))
-      }
-      return true
+  const most = Math.max(limit, options.listed ?? 0)
+  const keys = new Set<string>()
+  const failures: Failure[] = []
+  const hasEnough = () => keys.size + failures.length >= limit
+  let isOver = false
+  /** False when there are enough. */
+  const take = (listed: unknown): boolean => {
+    if (isOver || keys.size + failures.length >= most) return false
+    try {
+      keys.add(toKey(task.key, listed as KeyLike))
+    } catch (error) {
+      if (!hasEnough()) failures.push(toFailure(error))
     }
+    return true
+  }
+  const listing = (async () => {
     const selected = await select(context)
     if (Symbol.iterator in selected) {
       // `for await` would wait a turn for each key of a list, too.
       for (const listed of selected) if (!take(listed)) break
     } else for await (const listed of selected) if (!take(listed)) break
-    return { keys: [...keys], failures, distinct: keys }
   })()
   try {
-    const listed = await bounded(listing, {
+    await bounded(listing, {
       timeoutMs: task.timeoutMs,
       signal: options.signal,
       what,
       cancel: () => abort.abort(),
     })
-    return { kind: 'keys', ...listed }
   } catch (error) {
-    throw userError(error, what)
+    // It has listed as many as are wanted: what comes after them was only to be compared.
+    if (options.signal.aborted || options.listed === undefined || !hasEnough()) throw userError(error, what)
+  } finally {
+    isOver = true
   }
+  return { kind: 'keys', keys: [...keys], failures, distinct: keys }
 }
 
 async function planRanges(task: SqlTask, client: SqlClient, options: PlanOptions): Promise<TaskPlan> {

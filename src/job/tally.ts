@@ -25,6 +25,8 @@ export class Tally {
   readonly keys = noKeys()
   readonly latency = new Latency()
   originRequests = 0
+  /** Keys that a batch has read and not written, for lack of room. */
+  leftOut = 0
   firstError: Failure | null = null
   /** The task could not be read to its end: more keys may exist than were counted. */
   isBroken = false
@@ -34,6 +36,7 @@ export class Tally {
     addKeys(this.keys, report.keys)
     this.latency.record(report.readNs + report.writeNs, report.keys.planned)
     this.originRequests += report.originRequests
+    this.leftOut += report.leftOut ?? 0
     if (report.keys.failed + report.keys.unknown > 0 && report.firstError !== null)
       this.firstError = isLockLost(report.firstError) ? report.firstError : (this.firstError ?? report.firstError)
     for (const key of report.sample) if (this.sample.length < SAMPLE) this.sample.push(key)
@@ -52,10 +55,11 @@ export class Tally {
     this.firstError ??= failure
   }
 
-  status(deduplicated: number, stoppedBy: ErrorCode | null): FinalStatus {
+  status(deduplicated: number, stoppedBy: ErrorCode | null, hasLeftOut = false): FinalStatus {
     if (stoppedBy === 'JOB_CANCELLED' || stoppedBy === 'STOPPED') return 'cancelled'
     const bad = this.isBroken || this.keys.failed + this.keys.unknown > 0
     if (bad) return presentKeys(this.keys) > 0 ? 'partial' : 'failed'
+    if (hasLeftOut) return 'partial'
     return this.keys.planned === 0 && deduplicated > 0 ? 'skipped' : 'success'
   }
 }

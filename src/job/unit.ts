@@ -12,6 +12,10 @@ export interface Unit {
   keys: number | null
   /** The stream's pages all go to the worker that holds its cursor. */
   worker: number | undefined
+  /** Absent: the lane's own. */
+  priority?: number | undefined
+  /** Only keys that the store holds already are wanted. */
+  onlyPresent?: boolean
   /** Of its keys, those that a worker that was lost may have written in an earlier try. */
   maybeWritten?: number
 }

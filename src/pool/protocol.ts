@@ -29,6 +29,8 @@ export interface BatchMessage {
   ttlMs: number
   retries: number
   fence?: Fence | undefined
+  /** Only keys that the store holds already are written. */
+  onlyPresent?: boolean
   /** Keys whose single outcomes are wanted. */
   keyEvents: number
   requestIntervalMs: number

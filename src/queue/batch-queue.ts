@@ -2,7 +2,7 @@ import TinyQueue from 'tinyqueue'
 
 /** Something that has batches to give, one after the other: a task of a job. */
 export interface Lane {
-  /** Larger runs first. */
+  /** Of its next batch; larger runs first. It may change with each batch. */
   readonly priority: number
 }
 
@@ -14,34 +14,36 @@ export type Readiness = 'ready' | 'ended' | 'waiting' | 'blocked'
 
 interface Place<L> {
   lane: L
-  round: number
-  order: number
+  /** The lane's, as of when it was put in order. */
+  priority: number
+  /** Grows from batch to batch over all lanes: when it gave its last one, or came. */
+  turn: number
 }
 
 /**
- * Which lane gives the next batch: the highest priority; among equals the one that has given the fewest since it
- * came, then the one that came first. So a huge task neither holds up a more important one, nor its equals.
+ * Which lane gives the next batch: the one whose next batch has the highest priority; among equals the one whose last batch
+ * lies furthest back, or, where it has given none, that came first. So a huge task neither holds up a more important one, nor
+ * its equals.
  */
 export class BatchQueue<L extends Lane> {
-  readonly #places = new TinyQueue<Place<L>>([], compare)
-  /** The round that each priority has reached: a new lane joins there, not at the start. */
-  readonly #rounds = new Map<number, number>()
-  #order = 0
+  #places = new TinyQueue<Place<L>>([], compare)
+  #turn = 0
 
   get size(): number {
     return this.#places.length
   }
 
   add(lane: L): void {
-    this.#places.push({ lane, round: this.#rounds.get(lane.priority) ?? 0, order: this.#order++ })
+    this.#places.push({ lane, priority: lane.priority, turn: this.#turn++ })
   }
 
   /**
-   * The first ready lane; it moves one round back. Lanes that have ended are dropped.
+   * The first ready lane; its equals go before its next batch. Lanes that have ended are dropped.
    *
    * @param readiness asked of each lane, in order, until one is ready
    */
   next(readiness: (lane: L) => Readiness): L | undefined {
+    this.#putInOrder()
     const waiting: Place<L>[] = []
     let found: L | undefined
     while (found === undefined) {
@@ -53,17 +55,26 @@ export class BatchQueue<L extends Lane> {
       if (state === 'blocked') break
       if (state === 'ready') {
         found = place.lane
-        const round = Math.max(place.round, this.#rounds.get(found.priority) ?? 0)
-        this.#rounds.set(found.priority, round)
-        place.round = round + 1
+        place.turn = this.#turn++
       }
     }
     for (const place of waiting) this.#places.push(place)
-    if (this.#places.length === 0) this.#rounds.clear()
     return found
+  }
+
+  /** A lane's priority is that of its next batch: it changes when it gives one, and when one is due to be sent again. */
+  #putInOrder(): void {
+    let isStale = false
+    for (const place of this.#places.data) {
+      const { priority } = place.lane
+      if (priority === place.priority) continue
+      place.priority = priority
+      isStale = true
+    }
+    if (isStale) this.#places = new TinyQueue(this.#places.data, compare)
   }
 }
 
 function compare<L extends Lane>(a: Place<L>, b: Place<L>): number {
-  return b.lane.priority - a.lane.priority || a.round - b.round || a.order - b.order
+  return b.priority - a.priority || a.turn - b.turn
 }
