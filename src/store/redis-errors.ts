@@ -25,6 +25,13 @@ export function refusedCall(name: string, message: string): PrewarmError {
   return new PrewarmError('STORE_REFUSED', `Redis refused ${name}: ${message}`, { detail: prefixOf(message) })
 }
 
+/** For a command's `catch`: what Redis itself answered is told as a refusal. */
+export function refusing(name: string): (error: Error) => never {
+  return (error) => {
+    throw isReply(error) ? refusedCall(name, error.message) : error
+  }
+}
+
 export function isReply(error: Error): boolean {
   return error.name === 'ReplyError'
 }

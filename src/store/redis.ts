@@ -4,10 +4,21 @@ import type { Clock } from '../clock.ts'
 import type { Outcome } from '../types.ts'
 import { addWrite, NO_REPLY, readWrite } from './chunk-write.ts'
 import { Connection, type Session, type Shas } from './connection.ts'
-import { isReply, mayPass, refusedCall, unreachable } from './redis-errors.ts'
+import { addHeat, HEAT_CHUNK, type HeatQuestion, otherQuestion, readHeat } from './heat.ts'
+import { isReply, mayPass, refusedCall, refusing, unreachable } from './redis-errors.ts'
 import { statsOf } from './redis-info.ts'
 import { fail, isSame, unconfirmed } from './replies.ts'
-import type { BeginOptions, Entry, Store, StoredValue, StoreStats, WriteOptions, WriteResult } from './types.ts'
+import type {
+  BeginOptions,
+  Entry,
+  KeyHeat,
+  Store,
+  StoredValue,
+  StoreHeat,
+  StoreStats,
+  WriteOptions,
+  WriteResult,
+} from './types.ts'
 import { type Chunk, chunksOf } from './write-script.ts'
 
 export interface RedisOptions {
@@ -40,6 +51,7 @@ export class RedisStore implements Store {
   readonly #connection: Connection
   readonly #tickets: Redis
   readonly #ticketConnection: Connection
+  #heatQuestion: HeatQuestion = { by: 'idle', exact: true }
 
   constructor({ url, tls, clock }: RedisOptions) {
     this.#url = url
@@ -186,6 +198,37 @@ export class RedisStore implements Store {
     return sizes.map((size) => size ?? 0)
   }
 
+  async heatOf(keys: readonly string[]): Promise<StoreHeat> {
+    const heat: (KeyHeat | null)[] = []
+    let nowMs = 0
+    // At least once, for the time.
+    for (let from = 0; from === 0 || from < keys.length; from += HEAT_CHUNK) {
+      const told = await this.#heatOfPage(keys.slice(from, from + HEAT_CHUNK))
+      nowMs = told.nowMs
+      heat.push(...told.keys)
+    }
+    return { ...this.#heatQuestion, nowMs, keys: heat }
+  }
+
+  /** The policy may be changed while this goes on, so that the question may have to be put in another way. */
+  async #heatOfPage(keys: readonly string[], tries = 3): Promise<ReturnType<typeof readHeat>> {
+    const question = this.#heatQuestion
+    const pipeline = this.#redis.pipeline()
+    addHeat(pipeline, keys, question)
+    const replies = (await this.#connection.bounded(pipeline.exec())) ?? []
+    const other = tries > 0 ? otherQuestion(replies, question) : null
+    if (other !== null) {
+      this.#heatQuestion = other
+      return this.#heatOfPage(keys, tries - 1)
+    }
+    try {
+      return readHeat(replies, question)
+    } catch (error) {
+      if (isReply(error as Error)) throw refusedCall('to tell how hot keys are', (error as Error).message)
+      throw unreachable(error, this.#url)
+    }
+  }
+
   async read(keys: readonly string[]): Promise<(StoredValue | null)[]> {
     const types = await this.#pipelined<string>(keys, (pipeline, key) => pipeline.type(key))
     let index = 0
@@ -204,6 +247,11 @@ export class RedisStore implements Store {
     })
   }
 
+  async randomKeys(count: number): Promise<string[]> {
+    const drawn = await this.#pipelined<string | null>(new Array(count).fill(''), (pipeline) => pipeline.randomkey())
+    return drawn.filter((key) => key !== null)
+  }
+
   async *scan(glob: string): AsyncGenerator<string[]> {
     let cursor = '0'
     do {
@@ -217,16 +265,14 @@ export class RedisStore implements Store {
     let deleted = 0
     for (let from = 0; from < keys.length; from += CHUNK) {
       const page = keys.slice(from, from + CHUNK)
-      const reply = this.#redis.eval(DELETE.text, page.length, ...page, JSON.stringify(page)).catch((error) => {
-        throw isReply(error) ? refusedCall('UNLINK', error.message) : error
-      })
+      const reply = this.#redis.eval(DELETE.text, page.length, ...page, JSON.stringify(page)).catch(refusing('UNLINK'))
       deleted += Number(await this.#connection.bounded(reply))
     }
     return deleted
   }
 
   async stats(): Promise<StoreStats> {
-    return statsOf(await this.#connection.bounded(this.#redis.info()))
+    return statsOf(await this.#connection.bounded(this.#redis.info().catch(refusing('INFO'))))
   }
 
   async close(): Promise<void> {

@@ -63,6 +63,28 @@ export interface StoreStats {
   keyspaceMisses: number
 }
 
+/** How hot the server itself takes a key for. */
+export interface KeyHeat {
+  /** Under an LFU policy: its logarithmic counter, 0 to 255; 5 is a new key's. Null under any other. */
+  counter: number | null
+  /** Since it was last read or written, in whole seconds, ms. Null under an LFU policy. */
+  idleMs: number | null
+  /** By the server's clock, ms since 1970; null: never. */
+  expiresAtMs: number | null
+}
+
+/** What the server tells of keys' heat. */
+export interface StoreHeat {
+  /** `counter` under an LFU policy, `idle` under any other, `noeviction` too. */
+  by: 'counter' | 'idle'
+  /** The server's clock when it was asked for the last of the keys, ms since 1970. */
+  nowMs: number
+  /** Expiry times are exact to the ms, so that {@linkcode filledByOf} can be asked; false before Redis 7.0. */
+  exact: boolean
+  /** In the keys' order; null: not there. */
+  keys: (KeyHeat | null)[]
+}
+
 export type StoredValue =
   | { type: 'string'; value: string }
   | { type: 'hash'; fields: Record<string, string> }
@@ -90,6 +112,15 @@ export interface Store {
   read(keys: readonly string[]): Promise<(StoredValue | null)[]>
   /** Bytes that each key takes, as the server counts them; 0: not there. */
   bytesOf(keys: readonly string[]): Promise<number[]>
+  /**
+   * How hot each key is, by `OBJECT FREQ` or `OBJECT IDLETIME`, whichever the server's policy has. Does not touch the keys.
+   * Small pipelines: other clients are served in between.
+   *
+   * @throws {PrewarmError} `STORE_UNREACHABLE`, `STORE_REFUSED`
+   */
+  heatOf(keys: readonly string[]): Promise<StoreHeat>
+  /** `count` keys by chance, some of them perhaps twice; none where there are none. Does not touch them. */
+  randomKeys(count: number): Promise<string[]>
   /** Keys that match a glob, page by page, by SCAN: in the server's order, and a key may come twice. */
   scan(glob: string): AsyncIterable<string[]>
   /**

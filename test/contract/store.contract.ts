@@ -5,6 +5,7 @@ import type { Entry, Store, WriteOptions, WriteResult } from '../../src/store/ty
 import type { Outcome } from '../../src/types.ts'
 import { changesContract } from './store-changes.contract.ts'
 import { fenceContract, type SetFence } from './store-fence.contract.ts'
+import { heatContract } from './store-heat.contract.ts'
 import { newerContract } from './store-newer.contract.ts'
 
 export interface StoreUnderTest {
@@ -43,6 +44,7 @@ export function storeContract(name: string, create: () => Promise<StoreUnderTest
   describe(`${name}: modes`, () => modeContract(test))
   describe(`${name}: newer`, () => newerContract(test))
   describe(`${name}: fences and deleting`, () => fenceContract(test))
+  describe(`${name}: heat`, () => heatContract(test))
   describe(`${name}: changes`, () => changesContract(test))
   describe(`${name}: values`, () => valueContract(test))
 }
@@ -137,6 +139,19 @@ function valueContract(test: Test): void {
     assert(second > 30_000 && second <= 90_000, `the TTL is ${second}`)
     await advance?.(30_001)
     if (advance !== undefined) assertEquals(await store.ttlsMs([soon, late]), [-2, second - 30_001])
+  })
+
+  test('randomKeys gives as many keys as are wanted, all of them there, or none', async (store, { empty }) => {
+    await empty()
+    assertEquals(await store.randomKeys(10), [])
+    const made = [freshKey(), freshKey(), freshKey()]
+    await write(
+      store,
+      made.map((key) => entry(key, text('x'))),
+    )
+    const drawn = await store.randomKeys(600)
+    assertEquals(drawn.length, 600)
+    assertEquals([...new Set(drawn)].sort(), made.sort())
   })
 
   test('write renews the TTL of what it replaces', async (store) => {
