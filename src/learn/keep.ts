@@ -1,0 +1,62 @@
+import type { Commands, Script } from '../coordination/types.ts'
+import { BUCKET_KEYS, bucketKey, bucketOf, KEPT_MS, LAST_KEY } from '../predict/buckets.ts'
+import type { Count } from '../predict/hot-counts.ts'
+
+/** Keys of one script call: it blocks the server while it runs. */
+const CHUNK = 1000
+
+/**
+ * Makes sure that a bucket counts at least so many reads of each key: what is learned twice, or was counted by a cache as well,
+ * counts once.
+ *
+ * KEYS: the bucket, the last reads. ARGV: keys to keep, ms to keep them; then for each key its name, its reads, its last read.
+ */
+export const AT_LEAST_READS: Script = {
+  text: `
+local most = tonumber(ARGV[1])
+for at = 3, #ARGV, 3 do
+  redis.call('ZADD', KEYS[1], 'GT', ARGV[at + 1], ARGV[at])
+  redis.call('ZADD', KEYS[2], 'GT', ARGV[at + 2], ARGV[at])
+end
+for _, key in ipairs(KEYS) do
+  redis.call('ZREMRANGEBYRANK', key, 0, -(most + 1))
+  redis.call('PEXPIRE', key, ARGV[2])
+end
+return redis.call('ZCARD', KEYS[1])
+`,
+}
+
+/** True if the access log would keep a read of that time. */
+export function isKept(atMs: number, nowMs: number): boolean {
+  return bucketOf(atMs) >= bucketOf(nowMs - KEPT_MS) && atMs <= nowMs
+}
+
+/**
+ * Writes what was learned into the access log in Redis, by buckets.
+ *
+ * @throws {PrewarmError} `STORE_UNREACHABLE`, `STORE_REFUSED`; some may be written then, and writing all again does no harm
+ */
+export async function keepReads(
+  commands: Commands,
+  buckets: Iterable<[bucket: number, counts: Iterable<[string, Count]>]>,
+): Promise<void> {
+  for (const [bucket, counts] of buckets) {
+    const all = [...counts]
+    for (let at = 0; at < all.length; at += CHUNK) {
+      const args = all.slice(at, at + CHUNK).flatMap(([key, { reads, lastMs }]) => [key, reads, lastMs])
+      await commands.script(AT_LEAST_READS, [bucketKey(bucket), LAST_KEY], [BUCKET_KEYS, KEPT_MS, ...args])
+    }
+  }
+}
+
+/** Sorts keys into the buckets of their last reads. */
+export function byBucket(counts: Iterable<[string, Count]>): Map<number, [string, Count][]> {
+  const buckets = new Map<number, [string, Count][]>()
+  for (const one of counts) {
+    const bucket = bucketOf(one[1].lastMs)
+    const there = buckets.get(bucket)
+    if (there === undefined) buckets.set(bucket, [one])
+    else there.push(one)
+  }
+  return buckets
+}
