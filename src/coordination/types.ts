@@ -1,4 +1,5 @@
 import type { JobSource } from '../events/types.ts'
+import type { PredictorName } from '../predict/types.ts'
 import type { JobRequest, JobResult, JobStatus } from '../types.ts'
 
 /** A Lua script: its text, and how many of its arguments are keys. */
@@ -93,6 +94,10 @@ export interface ScheduleSpec {
   limit?: number | undefined
   priority?: number | undefined
   params?: Readonly<Record<string, unknown>> | undefined
+  /** Instead of the tasks' own TTL, ms. */
+  ttlMs?: number | undefined
+  /** Name of the schedule that it runs instead of, which is paused meanwhile: `prewarm optimize --revert` goes by it. */
+  replaces?: string | undefined
   /** Each run begins up to this much later, at random, ms. */
   jitterMs: number
   /** Run once, at start, for a run that was missed while nobody was there. */
@@ -151,6 +156,11 @@ export interface HotKey {
 
 /** Says which keys will be hot, from the access log. */
 export interface Predictor {
-  /** Hottest first; empty where nothing was recorded. @throws {PrewarmError} `STORE_UNREACHABLE` */
-  predict(options: { limit: number; windowMs: number }): Promise<HotKey[]>
+  /**
+   * Hottest first; empty where nothing was recorded.
+   *
+   * @param options `windowMs`: what scores that are expected reads are told for. `predictor`: @default the configured one
+   * @throws {PrewarmError} `STORE_UNREACHABLE`
+   */
+  predict(options: { limit: number; windowMs: number; predictor?: PredictorName | undefined }): Promise<HotKey[]>
 }

@@ -20,6 +20,7 @@ import {
   spread,
   warmedKey,
 } from './buckets.ts'
+import { CostMeter } from './costs.ts'
 import { type EntryGroup, ReadEntries } from './entries.ts'
 import { ReadCounters } from './read-counters.ts'
 
@@ -60,6 +61,8 @@ const MAX_WARMED = 300
  */
 export class GainLog implements Omit<CacheObserver, 'warmed'> {
   readonly counters: ReadCounters
+  /** What loading tasks' keys costs; told with each flush. */
+  readonly costs: CostMeter
   readonly #commands: Commands
   readonly #clock: Clock
   readonly #access: GainLogOptions['access']
@@ -92,6 +95,7 @@ export class GainLog implements Omit<CacheObserver, 'warmed'> {
     this.#pool = pool
     this.#flushMs = flushMs
     this.#onError = options.onError ?? (() => {})
+    this.costs = new CostMeter({ commands, clock, onError: this.#onError })
     this.#entries = new ReadEntries(capacity)
     this.#hurryAt = Math.ceil(capacity / 2)
   }
@@ -186,6 +190,7 @@ export class GainLog implements Omit<CacheObserver, 'warmed'> {
       await this.#sendWarmed()
       await this.#sendEntries()
       await this.#sendPool()
+      await this.costs.send()
     } catch (error) {
       this.#onError(error)
     }

@@ -51,9 +51,9 @@ export class ReadCounters implements CacheObserver {
     if (count > 0) this.#invalidations += count
   }
 
-  /** A read of which only that is known. */
-  told({ tier, filledBy }: { tier: Tier; filledBy: FilledBy }): void {
-    count(this.#of(null), tier, filledBy)
+  /** Reads of which only that is known. */
+  told({ tier, filledBy }: { tier: Tier; filledBy: FilledBy }, times = 1): void {
+    count(this.#of(null), tier, filledBy, times)
   }
 
   get invalidations(): number {
@@ -124,9 +124,9 @@ function byFiller(): Record<FilledBy, number> {
 }
 
 /** Programs without types may say anything; what is no layer of ours did not spare the origin. */
-function count(reads: KeyspaceReads, tier: Tier, filledBy: FilledBy): void {
-  if (tier !== 'memory' && tier !== 'redis') reads.misses++
-  else reads.hits[tier][filledBy === 'warm' || filledBy === 'read' ? filledBy : 'unknown']++
+function count(reads: KeyspaceReads, tier: Tier, filledBy: FilledBy, times = 1): void {
+  if (tier !== 'memory' && tier !== 'redis') reads.misses += times
+  else reads.hits[tier][filledBy === 'warm' || filledBy === 'read' ? filledBy : 'unknown'] += times
 }
 
 function sum(counts: Readonly<Record<string, number>>): number {

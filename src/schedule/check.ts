@@ -74,11 +74,15 @@ function checkSpec(spec: ScheduleSpec, tasks: Tasks, nowMs: number): void {
   checkTiming(spec, nowMs)
   bounded('limit', spec.limit, BOUNDS.count)
   bounded('priority', spec.priority, PRIORITY)
+  bounded('ttlMs', spec.ttlMs, BOUNDS.ttlMs)
   bounded('jitterMs', spec.jitterMs, BOUNDS.delayMs)
   for (const field of ['critical', 'predictive', 'catchUp'] as const) {
     const value: unknown = spec[field]
     if (value !== undefined && typeof value !== 'boolean') throw new Wrong(field, value, 'true or false')
   }
+  const { replaces }: { replaces?: unknown } = spec
+  if (replaces !== undefined && (typeof replaces !== 'string' || !NAME.test(replaces)))
+    throw new Wrong('replaces', replaces, 'the name of a schedule')
   const tags = [...new Set([...tasks.values()].flatMap((task) => task.tags))]
   known('tasks', spec.tasks, [...tasks.keys()], 'tasks')
   known('tags', spec.tags, tags, 'tags')

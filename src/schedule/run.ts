@@ -126,8 +126,9 @@ export class Runs {
     if (isStopped() || run.lock.lost.aborted) return null
     if (hot.length > 0) {
       const priority = spec.priority === undefined ? {} : { priority: spec.priority }
+      const ttl = spec.ttlMs === undefined ? {} : { ttlMs: spec.ttlMs }
       try {
-        return this.#submit(run, { keys: hot.map(({ key }) => key), ...priority })
+        return this.#submit(run, { keys: hot.map(({ key }) => key), ...priority, ...ttl })
       } catch (error) {
         if (!isPrewarmError(error) || error.code !== 'KEYS_UNMATCHED') throw error
       }

@@ -69,11 +69,23 @@ export class Scheduler implements Schedules {
   }
 
   /** @throws {PrewarmError} `REQUEST_INVALID`, `CONFLICT`, `STORE_UNREACHABLE` */
-  async add(name: string, given: Partial<ScheduleSpec>): Promise<ScheduleView> {
+  async add(
+    name: string,
+    given: Partial<ScheduleSpec>,
+    { replace = false }: { replace?: boolean } = {},
+  ): Promise<ScheduleView> {
     const { config, clock, store } = this.#options
     const spec = checkedSpec(name, given, config().tasks, clock.nowMs())
     await this.#known.read()
-    if (this.#known.entries.has(name)) {
+    const before = this.#known.entries.get(name)?.record
+    if (replace && before?.origin === 'custom') {
+      const record: ScheduleRecord = { ...before, spec }
+      await store.save(record)
+      const entry = this.#known.put(record)
+      this.#changed(name, 'added')
+      return this.#view(entry)
+    }
+    if (before !== undefined) {
       throw new PrewarmError('CONFLICT', `There is a schedule '${name}' already: remove it first, or take another name`)
     }
     if (this.#known.customs >= MAX_CUSTOM) {

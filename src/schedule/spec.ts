@@ -42,8 +42,8 @@ export function toSpec(definition: ScheduleDefinition, tasks: Declared['tasks'])
 
 /** The fields of a spec, and nothing else, with every default filled in. */
 export function specWithDefaults(given: Partial<ScheduleSpec>): ScheduleSpec {
-  const { cron, intervalMs, tasks, tags, critical, limit, priority, params } = given
-  const stated = Object.entries({ cron, intervalMs, tasks, tags, critical, limit, priority, params })
+  const { cron, intervalMs, tasks, tags, critical, limit, priority, params, ttlMs, replaces } = given
+  const stated = Object.entries({ cron, intervalMs, tasks, tags, critical, limit, priority, params, ttlMs, replaces })
   return {
     ...Object.fromEntries(stated.filter(([, value]) => value !== undefined)),
     timeZone: given.timeZone ?? 'UTC',
@@ -72,7 +72,7 @@ export function namesTasks({ tasks, tags, critical }: ScheduleSpec): boolean {
 /** What a run of the schedule asks for; null: it warms predicted keys only. */
 export function requestOf(spec: ScheduleSpec): JobRequest | null {
   if (spec.predictive && !namesTasks(spec)) return null
-  const { tasks, tags, critical, params, limit, priority } = spec
+  const { tasks, tags, critical, params, limit, priority, ttlMs } = spec
   return {
     ...(tasks === undefined ? {} : { tasks }),
     ...(tags === undefined ? {} : { tags }),
@@ -80,6 +80,7 @@ export function requestOf(spec: ScheduleSpec): JobRequest | null {
     ...(params === undefined ? {} : { params: { ...params } }),
     ...(limit === undefined ? {} : { count: limit }),
     ...(priority === undefined ? {} : { priority }),
+    ...(ttlMs === undefined ? {} : { ttlMs }),
   }
 }
 

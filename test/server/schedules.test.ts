@@ -29,6 +29,8 @@ describe('/warm/schedules', () => {
       priority: null,
       params: null,
       jitter_ms: 0,
+      ttl_ms: null,
+      replaces: null,
       catch_up: false,
       paused: false,
       running: false,
@@ -53,6 +55,7 @@ describe('/warm/schedules', () => {
       priority: 90,
       params: { limit: 2 },
       jitter_ms: 100,
+      ttl_ms: 5000,
       catch_up: true,
     })
     const spec = {
@@ -66,6 +69,7 @@ describe('/warm/schedules', () => {
       intervalMs: 90_000,
       timeZone: 'Europe/Berlin',
       jitterMs: 100,
+      ttlMs: 5000,
       catchUp: true,
     }
     assertEquals(s.warmer.calls, [['add', 'often', spec]])
