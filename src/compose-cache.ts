@@ -78,6 +78,8 @@ async function compose(options: CacheOptions, cleanUps: (() => Promise<void> | v
     url: ground.redisUrl,
     tls: redisTls === undefined ? undefined : tlsFiles(redisTls),
     clock,
+    // No connection is given up while a reader would still wait for it.
+    timeoutMs: Math.max(LINK_MS, limits.redisTimeoutMs),
     keyspaceEvents: limits.keyspaceEvents,
     onNotice: (text) => log.warn('{text}', { text }),
     listener: {
@@ -162,6 +164,9 @@ function ownGain(
 
 /** Longest wait for the first connection. */
 const CONNECT_MS = 1000
+
+/** Bound on a call over the connection, unless readers wait longer; then the connection is dropped. */
+const LINK_MS = 2000
 
 /** What a load's write may take, after the longest load. */
 const LEASE_MARGIN_MS = 1000

@@ -23,6 +23,8 @@ export interface HearingOptions {
 const INVALIDATED_CHANNEL = '__redis__:invalidate'
 /** How often both connections are asked whether they are alive, ms: a dead one is silent, just as one with no news. */
 const HEARTBEAT_MS = 1000
+/** Longest wait for the answer, ms, also where calls may take longer: then nothing is heard until it has come. */
+const SILENT_MS = 2000
 const RETRY_MS = 1000
 
 /**
@@ -157,14 +159,22 @@ export class Hearing {
     this.#options.listener.onChanged(null)
   }
 
-  /** Looks, from time to time, whether both are alive; one that does not answer is cut, and thus lost. */
+  /** Looks, from time to time, whether both are alive; one that does not answer is cut in the end, and not trusted before. */
   #beat(): void {
     const { main, ear, clock } = this.#options
     const round = this.#round
     this.#takeBack = clock.after(HEARTBEAT_MS, () => {
       const asked = [main, ear].map((one) => one.run('PING', (redis) => redis.ping()).catch(() => {}))
+      let silent = -1
+      const takeBack = clock.after(SILENT_MS, () => {
+        if (round !== this.#round) return
+        this.#lose(main)
+        silent = this.#round
+      })
       void Promise.all(asked).then(() => {
+        takeBack()
         if (round === this.#round) this.#beat()
+        else if (silent === this.#round) void this.#begin()
       })
     })
   }

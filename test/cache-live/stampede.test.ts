@@ -3,17 +3,19 @@ import { assert, assertEquals } from '@std/assert'
 import type { Redis } from 'ioredis'
 import { type RedisServer, startRedisServer } from '../support/servers.ts'
 import { connect, until } from '../support/warming.ts'
-import type { ReaderOrder } from './fixtures/reader.ts'
+import { LOADING, type ReaderOrder } from './fixtures/reader.ts'
 import { allReady, endAll, loadsOf, type Reader, startReader } from './support.ts'
 
-const TIMEOUT = { timeout: 120_000 }
+const TIMEOUT = { timeout: 180_000 }
 const READERS = 20
 const KEYS = Array.from({ length: 100 }, (_, at) => `cold:${at}`)
 /**
- * Twenty processes share two cores or so: none of them is to take Redis for slow because it had to wait for its turn. Then a
- * reader goes to the origin by itself, as it should.
+ * Twenty processes share two cores or so: none of them is to take Redis for slow because it had to wait for its turn, nor
+ * another one for dead. Then a reader goes to the origin by itself, as it should.
  */
-const PATIENT = { redisTimeout: '30s', waitTime: '60s' }
+const PATIENT = { redisTimeout: '2m', waitTime: '2m', loadTimeout: '2m' }
+/** Of one who will not end its loads, all of which have begun: the others wait for its leases, twice as long and a second. */
+const DOOMED = { ...PATIENT, loadTimeout: '4s', maxLoads: KEYS.length }
 
 describe('processes that read the same cold keys at the same instant', () => {
   let server: RedisServer
@@ -89,10 +91,9 @@ describe('processes that read the same cold keys at the same instant', () => {
   })
 
   it('do not wait for ever for one that was killed while it loaded: another loads', TIMEOUT, async () => {
-    const cache = { ...PATIENT, loadTimeout: '4s', maxLoads: KEYS.length }
-    const others = start(READERS - 1, { cache })
+    const others = start(READERS - 1)
     await allReady(redis, READERS - 1)
-    const [killed] = start(1, { channel: 'first', loadMs: null, cache }) as [Reader]
+    const [killed] = start(1, { channel: 'first', loadMs: null, cache: DOOMED }) as [Reader]
     await allReady(redis, 1)
     await redis.publish('first', '')
     await until(async () => (await loadsOf(redis, KEYS)).every((loads) => loads === 1))
@@ -107,14 +108,18 @@ describe('processes that read the same cold keys at the same instant', () => {
   })
 
   it('do not wait for ever for one that sleeps, whose late values then replace nothing', TIMEOUT, async () => {
-    const cache = { ...PATIENT, loadTimeout: '2s', maxLoads: KEYS.length }
-    const others = start(READERS - 1, { cache })
+    const others = start(READERS - 1)
     await allReady(redis, READERS - 1)
-    const [sleeper] = start(1, { channel: 'first', loadMs: [1000, 1500], cache }) as [Reader]
+    const [sleeper] = start(1, { channel: 'first', loadMs: [2000, 2500], cache: DOOMED }) as [Reader]
     await allReady(redis, 1)
     await redis.publish('first', '')
-    await until(async () => (await loadsOf(redis, KEYS)).every((loads) => loads === 1))
+    // Not before it waits for each value: a load that only begins to when it wakes up is over its time by then.
+    await until(async () => Number(await redis.get(LOADING)) === KEYS.length)
     sleeper.child.kill('SIGSTOP')
+    assertEquals(
+      await loadsOf(redis, KEYS),
+      KEYS.map(() => 1),
+    )
 
     await redis.publish('go', '')
     await expectOneLoad(others, 2)

@@ -54,12 +54,17 @@ describe('the start of a daemon', () => {
   })
 
   it('that is not ready in time is taken back', SLOW, async () => {
-    // Nothing is warmed at startup, so it never gets warm.
-    const args = ['daemon', 'start', '--port', '0', '--wait-warm', '--deadline', '1500ms']
-    const { code, answer } = await machine.json(...args)
-    assertEquals([code, answer.error.code], [1, 'DAEMON_FAILED'])
-    assertStringIncludes(answer.error.message, 'its first warm-up had not ended')
-    assertEquals(processesNaming(machine.home), [])
+    // Nothing is warmed at startup, so it never gets warm. On a busy machine it may need longer to come so far.
+    let message = ''
+    for (const deadline of ['1500ms', '6s', '20s']) {
+      const args = ['daemon', 'start', '--port', '0', '--wait-warm', '--deadline', deadline]
+      const { code, answer } = await machine.json(...args)
+      assertEquals([code, answer.error.code], [1, 'DAEMON_FAILED'])
+      assertEquals(processesNaming(machine.home), [])
+      message = answer.error.message
+      if (message.includes('its first warm-up had not ended')) break
+    }
+    assertStringIncludes(message, 'its first warm-up had not ended')
   })
 
   it('can wait for the first warm-up', SLOW, async () => {

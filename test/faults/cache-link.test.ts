@@ -11,7 +11,8 @@ import { type CutProxy, freePort, type RedisServer, startCutProxy, startRedisSer
 import { ask, leased, set, stateOf, textAt } from '../support/shared-tier.ts'
 
 const TIMEOUT = { timeout: 60_000 }
-const BOUND_MS = 300
+/** Long enough that a Redis which answers is never taken for silent, also where it has to wait for its turn. */
+const BOUND_MS = 1500
 
 interface Told {
   keys: readonly string[] | null
@@ -141,6 +142,30 @@ describe('a cache whose connections fail', () => {
     proxy.cutNow()
     proxy.resume()
     await hearsAgain()
+  })
+
+  it('where calls may take long, silence is noticed all the same, and no connection is dropped', TIMEOUT, async () => {
+    const losses: (readonly string[] | null)[] = []
+    const patient = new RedisLink({
+      ...{ url: `redis://127.0.0.1:${proxy.port}`, clock, timeoutMs: 50_000 },
+      listener: { onChanged: (keys) => keys === null && losses.push(keys) },
+    })
+    try {
+      await patient.ready()
+      const ids = async () =>
+        [...String(await redis.client('LIST')).matchAll(/^id=(\d+) .* name=prewarm-cache/gm)].map(([, id]) => id)
+      const before = await ids()
+      proxy.stall()
+      await until(() => losses.length === 1)
+      assertEquals(patient.hearing, 'nothing')
+      proxy.resume()
+      await until(() => patient.hearing === 'tracking')
+      assert(before.length >= 4 && (await ids()).filter((id) => before.includes(id)).length >= 2, `${before}`)
+      assertEquals(losses.length, 1)
+    } finally {
+      proxy.resume()
+      await patient.close()
+    }
   })
 
   it('a call that was given up is not carried out when the connection comes to life', TIMEOUT, async () => {

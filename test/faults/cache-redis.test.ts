@@ -7,6 +7,8 @@ import { freePort, type RedisServer, startRedisServer } from '../support/servers
 import { connect, until } from '../support/warming.ts'
 
 const TIMEOUT = { timeout: 60_000 }
+/** Short enough to wait for, and long enough that a Redis which answers is not taken for silent on a busy machine. */
+const BOUND_MS = 1000
 const numbered = (count: number) => Array.from({ length: count }, (_, at) => `n:${at}`)
 const fromOrigin = (key: string) => `origin ${key}`
 
@@ -46,7 +48,7 @@ describe('createCache while Redis fails', () => {
     TIMEOUT,
     async () => {
       const { told, observer } = listening()
-      const cache = await desk.open({ redisTimeout: 50, maxLoads: 3, loadTimeout: '30s', observers: [observer] })
+      const cache = await desk.open({ redisTimeout: BOUND_MS, maxLoads: 3, loadTimeout: '30s', observers: [observer] })
       await redis.set('in redis', '"there"')
       assertEquals(await cache.get('in redis'), 'there')
       server.pause()
@@ -75,7 +77,7 @@ describe('createCache while Redis fails', () => {
   )
 
   it('stopped: it is asked a few times only, however many readers come', TIMEOUT, async () => {
-    const cache = await desk.open({ redisTimeout: 50 })
+    const cache = await desk.open({ redisTimeout: BOUND_MS })
     await redis.config('RESETSTAT')
     server.pause()
     try {
@@ -91,7 +93,7 @@ describe('createCache while Redis fails', () => {
   })
 
   it('stopped for longer than a call may take: writes are rejected, and memory is not trusted', TIMEOUT, async () => {
-    const cache = await desk.open({ redisTimeout: 50, memory: { ttl: '10m' } })
+    const cache = await desk.open({ redisTimeout: BOUND_MS, memory: { ttl: '10m' } })
     await redis.set('k', '"old"')
     await until(async () => (await cache.read('k')).tier === 'memory')
     server.pause()
@@ -105,6 +107,18 @@ describe('createCache while Redis fails', () => {
       server.resume()
     }
     await worksAgain(cache)
+  })
+
+  it('stopped for less than redisTimeout: readers wait for it, and no connection is dropped', TIMEOUT, async () => {
+    const cache = await desk.open({ redisTimeout: '50s' })
+    await redis.set('k', '"there"')
+    server.pause()
+    const reading = cache.read('k', { load: fromOrigin })
+    // Longer than a connection is given where readers wait for less.
+    await new Promise((resolve) => setTimeout(resolve, 3000))
+    server.resume()
+    const { value, tier } = await reading
+    assertEquals([value, tier], ['there', 'redis'])
   })
 
   it('ended, and started anew empty: reads are answered all the time, and memory is emptied', TIMEOUT, async () => {

@@ -28,7 +28,7 @@ describe('a lock whose Redis', () => {
   /** An instance that reaches Redis through the proxy, and one that does so directly. */
   const withBoth = (work: (one: RedisLocks, other: RedisLocks) => Promise<void>, ttlMs = TTL_MS) =>
     withInstances(server.url, 1, async ([direct]) => {
-      const commands = commandsTo(`redis://127.0.0.1:${proxy.port}`, 300)
+      const commands = commandsTo(`redis://127.0.0.1:${proxy.port}`, 1000)
       try {
         await work(locksOf(commands, ttlMs), locksOf(direct))
       } finally {

@@ -130,17 +130,19 @@ describe('createCache: wrong calls, and where it finds its Redis', () => {
 
   it('Redis: by option, configuration, REDIS_URL, else an embedded one', TIMEOUT, async () => {
     const tasks = {}
+    // Not the default of 50 ms, which a busy machine may need for an answer.
+    const redisTimeout = '5s'
     const all = [
-      await createCache({ redis: server.url, env: {} }),
-      await createCache({ config: defineConfig({ redis: server.url, tasks }), env: {} }),
-      await createCache({ env: { REDIS_URL: server.url } }),
+      await createCache({ redis: server.url, env: {}, redisTimeout }),
+      await createCache({ config: defineConfig({ redis: server.url, tasks }), env: {}, redisTimeout }),
+      await createCache({ env: { REDIS_URL: server.url }, redisTimeout }),
     ]
     await all[0]?.set('k', 'shared')
     for (const one of all) {
       assertEquals(await one.get('k'), 'shared')
       await one.close()
     }
-    const embedded = await createCache({ env: {}, redisTimeout: '5s' })
+    const embedded = await createCache({ env: {}, redisTimeout })
     try {
       assertEquals(await embedded.get('k'), undefined)
       assertEquals(await embedded.get('k', { load: () => 'own', tags: ['t'] }), 'own')
@@ -153,7 +155,7 @@ describe('createCache: wrong calls, and where it finds its Redis', () => {
       await embedded.close()
     }
     // As in a configuration: nothing said.
-    const empty = await createCache({ redis: '', env: { REDIS_URL: server.url } })
+    const empty = await createCache({ redis: '', env: { REDIS_URL: server.url }, redisTimeout })
     assertEquals(await empty.get('k'), 'shared')
     await empty.close()
   })

@@ -10,7 +10,7 @@ const TIMEOUT = { timeout: 60_000 }
 const STREAMS = Array.from(
   { length: 8 },
   (_, at) => `s${at}: sql({ key: 's${at}:{id}', value: 'hash', batchSize: 100,
-    query: "select n as id from generate_series(1, 1000000) n" })`,
+    query: "select n as id from generate_series(1, 20000) n" })`,
 )
 
 /** The configuration of `file` as it is now. */
@@ -57,12 +57,13 @@ describe('changes while running', () => {
 
   it('more warmers at once may hold as many streams: their workers have connections for them', TIMEOUT, async () => {
     const file = configFile(
-      `maxOriginRps: 100000, concurrentWarmers: 1, originTimeoutMs: 300, tasks: { ${STREAMS.join(', ')} }`,
+      `maxOriginRps: 100000, concurrentWarmers: 1, originTimeoutMs: 1500, tasks: { ${STREAMS.join(', ')} }`,
     )
     await withWarmer({ file, workers: 2, ...servers.urls }, async (warmer) => {
       await warmer.start()
       await warmer.retune({ concurrentWarmers: 16 })
-      const { status, tasks } = await warmer.submit({ count: 10_000, batchDelayMs: 20 }).result
+      // Each holds its connection for 4 s: longer than another one would wait for it.
+      const { status, tasks } = await warmer.submit({ count: 10_000, batchDelayMs: 40 }).result
       assertEquals([status, tasks.map(({ keys }) => keys.written)], ['success', STREAMS.map(() => 10_000)])
     })
   })

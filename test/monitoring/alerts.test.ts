@@ -78,7 +78,8 @@ describe('a real Prometheus', () => {
   it('scrapes with the token of the file, and finds a healthy prewarm quiet', SLOW, async () => {
     const first = await eventually('keys are counted', async () => (await written()) || undefined)
     await eventually('more keys are counted', async () => (await written()) > first || undefined)
-    assertEquals(await alerts(), [])
+    // A scrape that came too late on a busy machine is an alert that is pending, until the next one.
+    await eventually('no alert is left', async () => (await alerts()).length === 0 || undefined)
   })
 
   it('fires on a high failure rate and on the first emergency stop, and resolves both', SLOW, async () => {

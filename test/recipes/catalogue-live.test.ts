@@ -78,8 +78,8 @@ describe('recipe catalogue', () => {
 
   it('keeps what is critical in the cache, computed again in each round', TIMEOUT, async () => {
     const { sql, redis, urls } = ground
-    await using cache = await createCache({ redis: urls.redis, env: {} })
-    await using reader = await createCache({ redis: urls.redis, env: {} })
+    await using cache = await createCache({ redis: urls.redis, redisTimeout: '5s', env: {} })
+    await using reader = await createCache({ redis: urls.redis, redisTimeout: '5s', env: {} })
     const catalogue = createCatalogueWarmer({ cache })
     let rounds = 0
     catalogue.registerCriticalTask({
@@ -115,7 +115,7 @@ describe('recipe catalogue', () => {
   })
 
   it('warms one value, and never brings back what was deleted meanwhile', TIMEOUT, async () => {
-    await using cache = await createCache({ redis: ground.urls.redis, env: {} })
+    await using cache = await createCache({ redis: ground.urls.redis, redisTimeout: '5s', env: {} })
     const catalogue = createCatalogueWarmer({ cache })
     assertEquals(
       await catalogue.warmCache({ key: 'film:1', ttl: '1m', compute: () => ({ title: 'Alien' }) }),
@@ -140,7 +140,7 @@ describe('recipe catalogue', () => {
       databaseUrl: urls.database,
       env: {},
     })
-    await using cache = await createCache({ redis: urls.redis, env: {} })
+    await using cache = await createCache({ redis: urls.redis, redisTimeout: '5s', env: {} })
     const catalogue = createCatalogueWarmer({ cache, warmer, patternLimit: 2 })
     const round = async () => {
       await using handle = catalogue.startCacheWarming({ enablePatternWarming: true, enableCriticalWarming: false })

@@ -45,7 +45,7 @@ describe('session cache on a real cache', () => {
   })
   beforeEach(async () => {
     await ground.redis.flushall()
-    cache = await createCache({ config: CONFIG, redis: ground.urls.redisUrl, env: {} })
+    cache = await createCache({ config: CONFIG, redis: ground.urls.redisUrl, redisTimeout: '5s', env: {} })
     await cache.has('anything') // connected
     records.length = 0
   })
@@ -119,7 +119,7 @@ describe('session cache on a real cache', () => {
   )
 
   it('serves a session from its login to its end, in every process', TIMEOUT, async () => {
-    await using other = await createCache({ config: CONFIG, redis: ground.urls.redisUrl, env: {} })
+    await using other = await createCache({ config: CONFIG, redis: ground.urls.redisUrl, redisTimeout: '5s', env: {} })
     await other.has('anything')
     const [here, there] = [cache, other].map((one) => createSessionCache({ cache: one, sql: ground.sql }))
     const token = 'c0ffee'.repeat(10)
@@ -145,7 +145,7 @@ describe('session cache on a real cache', () => {
     const token = tokens.idle[1] as string
     const { promise: held, resolve: release } = Promise.withResolvers<void>()
     const { promise: read, resolve: hasRead } = Promise.withResolvers<void>()
-    await using other = await createCache({ config: CONFIG, redis: ground.urls.redisUrl, env: {} })
+    await using other = await createCache({ config: CONFIG, redis: ground.urls.redisUrl, redisTimeout: '5s', env: {} })
     const slow = createSessionCache({
       cache: other,
       sql: async (text, parameters) => {

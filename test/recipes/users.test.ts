@@ -47,7 +47,12 @@ describe('recipe users', () => {
   after(() => ground.stop())
 
   async function withCache<T>(work: (cache: CacheFacade) => Promise<T>): Promise<T> {
-    await using cache = await createCache({ config: { tasks: userTasks() }, redis: ground.urls.redis, env: {} })
+    await using cache = await createCache({
+      config: { tasks: userTasks() },
+      redis: ground.urls.redis,
+      redisTimeout: '5s',
+      env: {},
+    })
     await cache.has('anything') // connected
     return await work(cache)
   }

@@ -27,21 +27,27 @@ export interface RedisServer extends TestServer {
 export async function startRedisServer(options: { args?: string[] } = {}): Promise<RedisServer> {
   const program = findProgram('redis-server')
   if (program === undefined) throw new Error('redis-server is missing: run `bun test/support/provision.ts`')
-  const port = await freePort()
-  const home = mkdtempSync(join(tmpdir(), 'prewarm-test-redis-'))
-  const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', home, '--save', '', '--appendonly', 'no']
-  const server = await launch(program, [...args, ...(options.args ?? [])], home, 'Ready to accept connections')
-  return {
-    url: `redis://127.0.0.1:${port}`,
-    port,
-    ...server,
-    pause: () => void process.kill(server.pid, 'SIGSTOP'),
-    resume: () => void process.kill(server.pid, 'SIGCONT'),
-  }
+  return onFreePort(async () => {
+    const port = await freePort()
+    const home = mkdtempSync(join(tmpdir(), 'prewarm-test-redis-'))
+    const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', home, '--save', '', '--appendonly', 'no']
+    const server = await launch(program, [...args, ...(options.args ?? [])], home, 'Ready to accept connections')
+    return {
+      url: `redis://127.0.0.1:${port}`,
+      port,
+      ...server,
+      pause: () => void process.kill(server.pid, 'SIGSTOP'),
+      resume: () => void process.kill(server.pid, 'SIGCONT'),
+    }
+  })
 }
 
 /** Starts the newest PostgreSQL there is, with an empty cluster; user `postgres`, no password, no fsync. */
-export async function startPostgresServer(): Promise<TestServer> {
+export function startPostgresServer(): Promise<TestServer> {
+  return onFreePort(tryPostgresServer)
+}
+
+async function tryPostgresServer(): Promise<TestServer> {
   const bin = findPostgresBin()
   if (bin === undefined) throw new Error('PostgreSQL is missing: run `bun test/support/provision.ts`')
   const user = process.getuid?.() === 0 ? unprivilegedUser() : {}
@@ -72,6 +78,17 @@ export async function startPostgresServer(): Promise<TestServer> {
   const args = ['-D', data, ...settings.flatMap((setting) => ['-c', setting])]
   const server = await launch(join(bin, 'postgres'), args, home, 'ready to accept connections', user)
   return { url: `postgres://postgres@127.0.0.1:${port}/postgres`, port, ...server }
+}
+
+/** Tries a few times: another program may take a free port, also as its own end of a connection, before `start` has it. */
+async function onFreePort<T>(start: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await start()
+    } catch (error) {
+      if (tries === 3 || !/address already in use/i.test(String(error))) throw error
+    }
+  }
 }
 
 /** A TCP port on 127.0.0.1 that was free a moment ago. */
