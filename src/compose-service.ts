@@ -1,6 +1,8 @@
 import { hostname } from 'node:os'
 import { getLogger } from '@logtape/logtape'
 import type { Clock } from './clock.ts'
+import { composePrediction, type Prediction } from './compose-predict.ts'
+import { composeSnapshots } from './compose-snapshot.ts'
 import type { Settings } from './config/settings.ts'
 import { RedisJobLog } from './coordination/job-log.ts'
 import { RedisLocks } from './coordination/lock.ts'
@@ -14,13 +16,15 @@ import { isPrewarmError, PrewarmError } from './errors.ts'
 import { EventLog } from './events/event-log.ts'
 import { GainLog, type PoolFigures } from './gain/gain-log.ts'
 import { poolOf } from './gain/sizes.ts'
+import { ToldReadsLog } from './learn/told.ts'
 import { createMetrics } from './metrics/prometheus.ts'
 import { traceJobs } from './metrics/tracer.ts'
 import { AccessLog } from './predict/access-log.ts'
 import { DemandReader } from './predict/demand.ts'
-import { HeuristicPredictor } from './predict/heuristic.ts'
+import type { Runtime } from './runtime/types.ts'
 import { Rewarm } from './schedule/rewarm.ts'
 import { Scheduler } from './schedule/scheduler.ts'
+import { SnapshotKeeper } from './snapshot/keeper.ts'
 import type { Store } from './store/types.ts'
 import type { Warmer } from './warmer.ts'
 import type { Current, ServiceParts, WarmerParts } from './warmer-parts.ts'
@@ -37,6 +41,7 @@ export interface ServiceOptions {
   store: Store
   clock: Clock
   random: () => number
+  runtime: Runtime
   /** It is there for others, not for one run: it keeps its jobs in Redis, its schedules, and takes up what others left. */
   isService: boolean
 }
@@ -49,23 +54,29 @@ type Composed = Pick<
   | 'locks'
   | 'commands'
   | 'predictor'
+  | 'prediction'
   | 'demand'
+  | 'costs'
   | 'schedules'
+  | 'snapshots'
   | 'metrics'
   | 'recordAccess'
+  | 'recordReads'
   | 'gain'
   | 'service'
 > & { sharedRate: SharedRate | undefined; close(): Promise<void> }
 
 /** Builds what a warmer keeps in Redis beside the values. Nothing is connected before it is first used. */
-export function composeService({ current, redisUrl, tls, store, clock, random, isService }: ServiceOptions): Composed {
+export function composeService(options: ServiceOptions): Composed {
+  const { current, redisUrl, tls, store, clock, random, runtime, isService } = options
   const onError = (error: unknown) => log.warn('a listener threw: {error}', { error })
   const instance = `${hostname()}-${crypto.randomUUID().slice(0, 8)}`
   const events = new EventLog({ clock, onError })
   const notNoted = (error: unknown) => log.warn('a job could not be noted in Redis yet: {error}', { error })
   const commands = new RedisCommands({ url: redisUrl, tls, clock, onError })
   const locks = new RedisLocks({ commands, clock })
-  const predictor = new HeuristicPredictor({ commands, clock })
+  const prediction = composePrediction({ current, commands, locks, clock, random, runtime, instance })
+  const { predictor } = prediction
   const demand = new DemandReader({
     ...{ commands, clock },
     onError: (error) => log.debug('reads can not be looked at: {error}', { error }),
@@ -77,12 +88,16 @@ export function composeService({ current, redisUrl, tls, store, clock, random, i
     pool: { instance, figures: () => figures() },
     onError: (error) => log.debug('figures not sent: {error}', { error }),
   })
+  const told = new ToldReadsLog({ access, counters: gain.counters, commands, clock })
   const endFlushes = events.on('job_ended', () => void gain.flush())
   const jobLog = isService ? new RedisJobLog({ commands, clock, instance, onError: notNoted }) : new MemoryJobLog()
   const config = () => current.config
   const service = (warmer: Warmer): ServiceParts => {
     figures = () => poolOf(warmer.status())
-    return composeLoops({ warmer, jobLog: jobLog as RedisJobLog, locks, commands, store, clock, instance, gain })
+    return composeLoops({
+      ...{ warmer, locks, commands, store, clock, instance, gain, prediction },
+      jobLog: jobLog as RedisJobLog,
+    })
   }
   return {
     instance,
@@ -90,10 +105,13 @@ export function composeService({ current, redisUrl, tls, store, clock, random, i
     commands,
     locks,
     predictor,
+    prediction: () => predictor.look(),
     demand: () => demand.read(),
+    costs: () => gain.costs.read(),
     jobLog,
     gain,
     recordAccess: (key, tier) => access.record(key, tier),
+    recordReads: (reads) => told.add(reads),
     sharedRate: current.config.settings.shareOriginRps
       ? new RedisSharedRate({ commands, clock, maxRps: () => config().settings.maxOriginRps })
       : undefined,
@@ -108,11 +126,13 @@ export function composeService({ current, redisUrl, tls, store, clock, random, i
         clock,
         random,
       }),
+    snapshots: (warmer) => composeSnapshots(warmer, () => access.flush()),
     metrics: (warmer) =>
       createMetrics({
         events,
         reads: gain.counters,
         status: () => warmer.status(),
+        prediction: () => predictor.status,
         storeStats: () => store.stats(),
         tasks: () => [...config().tasks.keys()],
         clock,
@@ -120,6 +140,7 @@ export function composeService({ current, redisUrl, tls, store, clock, random, i
     service: isService ? service : null,
     async close() {
       endFlushes()
+      await prediction.close()
       await gain.stop()
       await commands.close()
     },
@@ -135,10 +156,12 @@ interface LoopParts {
   clock: Clock
   instance: string
   gain: GainLog
+  prediction: Prediction
 }
 
 /** What a service does by itself. */
-function composeLoops({ warmer, jobLog, locks, commands, store, clock, instance, gain }: LoopParts): ServiceParts {
+function composeLoops(parts: LoopParts): ServiceParts {
+  const { warmer, jobLog, locks, commands, store, clock, instance, gain, prediction } = parts
   const { events } = warmer
   const ends: (() => void | Promise<void>)[] = []
   const ending = new AbortController()
@@ -164,7 +187,14 @@ function composeLoops({ warmer, jobLog, locks, commands, store, clock, instance,
       unlessEnding()
       gain.start()
       ends.push(() => gain.stop(), traceJobs({ events, clock }))
+      ends.push(await prediction.start())
       if (settings.publishEvents) ends.push(publishEvents({ events, commands, clock, instance }))
+      const keeper = new SnapshotKeeper({
+        ...{ snapshots: warmer.snapshots, locks, instance, clock },
+        settings: () => warmer.config.settings.snapshot,
+      })
+      keeper.start()
+      ends.push(() => keeper.stop())
       const adopting = adoptLoop()
       ends.push(() => adopting)
       await warmer.schedules.start()

@@ -8,12 +8,14 @@ import type { Task } from './config/task.ts'
 import { startEmbeddedPostgres } from './embedded/postgres.ts'
 import { startEmbeddedRedis } from './embedded/redis.ts'
 import { PrewarmError } from './errors.ts'
+import { NO_COSTS } from './job/strategy/types.ts'
 import { OriginGuard } from './origin/guard.ts'
 import { tlsFiles } from './origin/postgres.ts'
 import { serveBatches } from './pool/executor.ts'
 import { portPair } from './pool/inline.ts'
 import { Pool } from './pool/pool.ts'
 import type { WorkerSetup } from './pool/protocol.ts'
+import { NO_DEMAND } from './predict/demand.ts'
 import { poolSize } from './retune.ts'
 import { currentRuntime } from './runtime/index.ts'
 import type { Runtime, WorkerPort } from './runtime/types.ts'
@@ -63,12 +65,14 @@ export async function settleConfig(options: WarmerOptions, runtime: Runtime): Pr
 
 interface ComposeOptions extends Pick<WarmerOptions, 'onNotice' | 'service'> {
   withStore?: boolean
+  withDatabase?: boolean
 }
 
 /**
  * Builds a warmer from a settled configuration.
  *
- * @param options `withStore: false`: it only makes plans, and starts no embedded Redis for that
+ * @param options `withStore: false`: it only makes plans, and starts no embedded Redis for that; `withDatabase: false`: it does not
+ * even do that, and starts no embedded Postgres
  */
 export async function composeWarmer(config: Config, options: ComposeOptions, runtime: Runtime): Promise<Warmer> {
   const cleanUps: (() => Promise<void>)[] = []
@@ -83,14 +87,14 @@ export async function composeWarmer(config: Config, options: ComposeOptions, run
 
 async function compose(
   config: Config,
-  { onNotice = () => {}, withStore = true, service = false }: ComposeOptions,
+  { onNotice = () => {}, withStore = true, withDatabase = true, service = false }: ComposeOptions,
   runtime: Runtime,
   cleanUps: (() => Promise<void>)[],
 ): Promise<Warmer> {
   const { settings } = config
   const clock = systemClock(runtime.nowNs)
   const redisUrl = settings.redisUrl ?? (withStore ? await embeddedRedis(cleanUps, onNotice) : 'redis://127.0.0.1')
-  const needsDatabase = [...config.tasks.values()].some((task) => task.kind === 'sql')
+  const needsDatabase = withDatabase && [...config.tasks.values()].some((task) => task.kind === 'sql')
   const database = settings.databaseUrl ?? (needsDatabase ? await embeddedPostgres(cleanUps, onNotice) : undefined)
   const client = lazyClient(database, settings, 4)
   cleanUps.unshift(client.close)
@@ -102,6 +106,7 @@ async function compose(
   const { sharedRate, close, ...parts } = composeService({
     ...{ current, redisUrl, tls, store, clock },
     random: Math.random,
+    runtime,
     isService: service,
   })
   cleanUps.unshift(close)
@@ -132,8 +137,11 @@ async function compose(
     onEmergency: (change) => guardHooks.onEmergency(change),
   })
   const originOf = (task: Task) => buildOrigin(task, client.get, clock)
-  const edges = { clock, random: Math.random, store, client: client.get, originOf }
-  return new Warmer({ ...parts, ...edges, current, guard, guardHooks, pool, workerSetup, cleanUps })
+  // Nobody has a Redis that could be asked, and none is started for a plan.
+  const unasked = { demand: async () => NO_DEMAND, costs: async () => NO_COSTS }
+  const sources = withStore || settings.redisUrl !== undefined ? {} : unasked
+  const edges = { ...sources, clock, random: Math.random, store, client: client.get, originOf }
+  return new Warmer({ ...parts, ...edges, current, guard, guardHooks, pool, workerSetup, cleanUps, notice: onNotice })
 }
 
 function inlineWorker(config: () => Config, runtime: Runtime): WorkerPort {

@@ -3,6 +3,9 @@ import type { Commands, HotKey, JobRecord, ScheduleRecord, ScheduleSpec } from '
 import type { Failure } from './errors.ts'
 import type { EventLog } from './events/event-log.ts'
 import type { JobHandle } from './job/job.ts'
+import type { ToldReads } from './learn/told.ts'
+import type { Optimization, OptimizeOptions } from './optimize/types.ts'
+import type { PredictionStatus, PredictorName } from './predict/types.ts'
 import type { StartupOutcome } from './schedule/startup.ts'
 import type { JobRequest, StrategyName } from './types.ts'
 
@@ -94,8 +97,11 @@ export interface ScheduleView extends ScheduleRecord {
 /** Keeps the schedules. */
 export interface Schedules {
   list(): Promise<ScheduleView[]>
-  /** @throws {PrewarmError} `REQUEST_INVALID` for a spec that can't be met, `CONFLICT` for a name that is taken */
-  add(name: string, spec: Partial<ScheduleSpec>): Promise<ScheduleView>
+  /**
+   * @param options `replace`: one that was registered under this name is replaced, in one step
+   * @throws {PrewarmError} `REQUEST_INVALID` for a spec that can't be met, `CONFLICT` for a name that is taken
+   */
+  add(name: string, spec: Partial<ScheduleSpec>, options?: { replace?: boolean }): Promise<ScheduleView>
   /** @throws {PrewarmError} `NOT_FOUND`; `CONFLICT` for one that the configuration declares: pause it instead */
   remove(name: string): Promise<void>
   /** @throws {PrewarmError} `NOT_FOUND` */
@@ -152,8 +158,18 @@ export interface WarmerFacade {
     what: { pattern: string } | { task: string },
     options: { dryRun: boolean; signal: AbortSignal },
   ): Promise<ClearResult>
-  /** Hottest first. */
-  predict(options: { limit: number; windowMs: number }): Promise<HotKey[]>
+  /** Hottest first. `windowMs`: what scores that are expected reads are told for. `predictor`: @default the configured one */
+  predict(options: { limit: number; windowMs: number; predictor?: PredictorName | undefined }): Promise<HotKey[]>
+  /** Counts reads that applications tell of, of the last 25 hours. @throws {PrewarmError} `STORE_UNREACHABLE`, `STORE_REFUSED` */
+  recordReads(reads: readonly ToldReads[]): Promise<void>
+  /** How well prediction does. @throws {PrewarmError} `STORE_UNREACHABLE` */
+  prediction(): Promise<PredictionStatus>
+  /**
+   * What is proposed for each task's schedule, by what was read of its keys; `apply` registers it, `revert` takes it back.
+   *
+   * @throws {PrewarmError} `USAGE`, `CONFLICT`, `REQUEST_INVALID`, `STORE_*`
+   */
+  optimizeSchedules(options?: OptimizeOptions): Promise<Optimization>
   readiness(): Promise<Readiness>
   /** A first warm has finished, or its deadline has passed. */
   readonly isWarm: boolean

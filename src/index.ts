@@ -58,19 +58,36 @@ export type {
   WarmerStatus,
 } from './facade.ts'
 export type { JobHandle } from './job/job.ts'
+export type {
+  Explanation,
+  QueryFacts,
+  Ranking,
+  Strategy,
+  StrategyContext,
+  TaskCost,
+  TaskCosts,
+} from './job/strategy/types.ts'
 export type { KeyParams, KeyTemplate } from './keyspace/template.ts'
 export { keyTemplate } from './keyspace/template.ts'
 export type { CacheRead } from './metrics/prometheus.ts'
+export type { Optimization, OptimizeOptions } from './optimize/types.ts'
 export type { ControlOptions, ControlPlane } from './server/index.ts'
 export { controlPlane } from './server/index.ts'
+export type { LoadCounts, LoadEnd } from './snapshot/load.ts'
+export type { LoadOutcome, LoadSnapshotOptions, SaveOptions, SaveOutcome, Snapshots } from './snapshot/snapshots.ts'
+export type { Snapshot, SnapshotEntry, SnapshotHeader } from './snapshot/types.ts'
 export type {
+  ExplainedKey,
   JobRequest,
   JobResult,
   JobStatus,
   KeyCounts,
   LatencyNs,
+  MemoryReport,
   Outcome,
   PlanEntry,
+  PlanExplanation,
+  StrategyName,
   TaskProgress,
   TaskResult,
 } from './types.ts'

@@ -1,10 +1,10 @@
 import { BOUNDS } from './config/fields.ts'
 import type { Config } from './config/load.ts'
-import { STRATEGIES } from './config/schema.ts'
 import type { Settings } from './config/settings.ts'
 import { toTask } from './config/task.ts'
 import { PrewarmError } from './errors.ts'
 import type { Changes } from './facade.ts'
+import { strategyNames } from './job/strategy/register.ts'
 
 /** The bounds of each number that may change while running. */
 export const CHANGE_BOUNDS = {
@@ -25,7 +25,7 @@ export const CHANGE_BOUNDS = {
  * @throws {PrewarmError} `REQUEST_INVALID` naming the field, its value and its bounds
  */
 export function retuned(config: Config, changes: Changes): Config {
-  for (const [field, value] of Object.entries(changes)) check(field, value, config.settings)
+  for (const [field, value] of Object.entries(changes)) check(field, value, config)
   const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
   const settings: Settings = { ...config.settings, ...given }
   const tasks = new Map(
@@ -34,11 +34,12 @@ export function retuned(config: Config, changes: Changes): Config {
   return { ...config, settings, tasks }
 }
 
-function check(field: string, value: unknown, settings: Settings): void {
+function check(field: string, value: unknown, { settings, definition }: Config): void {
   if (value === undefined) return
   if (field === 'defaultStrategy') {
-    if (STRATEGIES.includes(value as never)) return
-    throw invalid(field, value, `one of ${STRATEGIES.join(', ')}`)
+    const names = strategyNames(definition.strategies)
+    if (names.includes(value as string)) return
+    throw invalid(field, value, `one of ${names.join(', ')}`)
   }
   const bounds = CHANGE_BOUNDS[field as keyof typeof CHANGE_BOUNDS]
   if (bounds === undefined) throw invalid(field, value, `one of ${Object.keys(CHANGE_BOUNDS).join(', ')}`)

@@ -18,8 +18,8 @@ export interface KeyCounts {
 /** How a write treats what the store already holds. */
 export type WriteMode = 'overwrite' | 'add' | 'newer'
 
-/** How a plan is ordered. */
-export type StrategyName = 'selective' | 'breadth' | 'priority'
+/** How a job's keys are ranked: a strategy that is built in, or one of the configuration's `strategies`. */
+export type StrategyName = 'selective' | 'breadth' | 'priority' | (string & Record<never, never>)
 
 /**
  * How a value becomes a Redis value: fields of a hash, JSON text, text as it is, one column as text, or as another cache library
@@ -72,9 +72,27 @@ export interface TaskResult {
   keys: KeyCounts
   /** Keys not warmed because another job had them queued or in flight already; not part of `keys.planned`. */
   deduplicated: number
+  /** Keys that Redis had no room for; not part of `keys.planned`. Absent: none. */
+  leftOut?: number
+  /** Keys that were listed and that the strategy did not choose; not part of `keys.planned`. Absent: none. */
+  notChosen?: number
   durationNs: number
   originRequests: number
   firstError: Failure | null
+}
+
+/** What a job left out so that Redis would not drop hotter keys, or refuse it. */
+export interface MemoryReport {
+  /** Keys; not part of `keys.planned`. */
+  leftOut: number
+  /** False: the rest of a query is among them, which nobody has counted; what the database guessed of it is in the number. */
+  isExact: boolean
+  reason: string
+  usedMemoryBytes: number
+  maxMemoryBytes: number
+  evictionPolicy: string
+  /** Keys that Redis dropped while the job ran, for whomever; null: not known. */
+  evictedKeys: number | null
 }
 
 /** What `prewarm run --json` prints: one job, told to the end. */
@@ -92,6 +110,8 @@ export interface JobResult {
   coverage: number
   latencyNs: LatencyNs
   tasks: TaskResult[]
+  /** Absent: nothing was left out. */
+  memory?: MemoryReport
 }
 
 /** A request to warm. Without tasks, tags or `critical`: everything that is declared. */
@@ -124,6 +144,8 @@ export interface JobRequest {
   ttlMs?: number
   /** @default defaultStrategy */
   strategy?: StrategyName
+  /** `given`: keys in the order listed or named, and tasks by their priority. @default 'ranked'; 'given' for `keys` without `strategy` */
+  order?: 'given' | 'ranked'
   /** What sets it going. @default 'program' */
   source?: JobSource
   /** The schedule that fired. */
@@ -147,9 +169,28 @@ export interface PlanEntry {
   keys: number | null
   batches: number | null
   originRequests: number | null
-  /** The first keys, hottest first. */
+  /** The first keys, in the order of the strategy. */
   sample: string[]
   error: Failure | null
+}
+
+/** One key of a plan, with what its place came from. */
+export interface ExplainedKey {
+  /** 1 goes first; equals take turns, batch by batch. */
+  rank: number
+  key: string
+  task: string
+  priority: number
+  /** By name, in the order in which the strategy tells them; null: not known. `readsPerHour` and `costMs` are of one key. */
+  why: Readonly<Record<string, number | null>>
+}
+
+/** Why a plan is in its order. */
+export interface PlanExplanation {
+  strategy: string
+  /** False: nobody has told of a read in the last hour. */
+  readsKnown: boolean
+  keys: ExplainedKey[]
 }
 
 /** How far a running task is. `total` is null while nobody knows, `estimated` when the database only guesses. */

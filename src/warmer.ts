@@ -28,17 +28,26 @@ import { type CacheWarmingStats, warmingStats } from './gain/stats.ts'
 import { Emergency } from './halt.ts'
 import { batchEvent, keyEvents } from './job/describe.ts'
 import type { JobHandle } from './job/job.ts'
-import { planTask, type TaskPlan } from './job/plan.ts'
+import { MemoryGate } from './job/memory-gate.ts'
+import type { TaskPlan } from './job/plan.ts'
+import type { JobRanking } from './job/strategy/job-ranking.ts'
+import { planOf } from './job/strategy/plan-ranked.ts'
+import { rankingOf } from './job/strategy/ranking-of.ts'
 import { JobTotals } from './job/totals.ts'
 import { tasksOfKeys } from './keyspace/known.ts'
+import type { ToldReads } from './learn/told.ts'
 import { listKeys, matching } from './matching.ts'
 import type { CacheRead, Metrics } from './metrics/prometheus.ts'
+import { optimize } from './optimize/index.ts'
+import type { Optimization, OptimizeOptions } from './optimize/types.ts'
 import type { SqlClient } from './origin/sql-client.ts'
 import type { Origin } from './origin/types.ts'
+import type { PredictionStatus, PredictorName } from './predict/types.ts'
 import { readiness } from './readiness.ts'
 import { changesBetween, needsRestart, poolSize, retuned } from './retune.ts'
 import { Runner } from './runner.ts'
 import { type StartupOutcome, warmOnStartup } from './schedule/startup.ts'
+import type { Snapshots } from './snapshot/snapshots.ts'
 import type { Store } from './store/types.ts'
 import type { JobRequest, Params } from './types.ts'
 import type { ServiceParts, WarmerParts } from './warmer-parts.ts'
@@ -57,6 +66,8 @@ const MAX_JOBS = 200
 export class Warmer implements WarmerFacade {
   readonly events: EventLog
   readonly schedules: Schedules
+  /** Saves the ranked list of hot keys, and warms it again. */
+  readonly snapshots: Snapshots
   readonly #parts: WarmerParts
   readonly #dispatcher: Dispatcher
   readonly #runner: Runner
@@ -77,10 +88,12 @@ export class Warmer implements WarmerFacade {
     this.#bornNs = clock.nowNs()
     this.events = events
     this.#keyBudget = new KeyBudget(this.config.settings.keyEventsPerSecond, clock)
+    const memory = new MemoryGate({ ...parts, settings: () => this.config.settings.memory, onWarning: parts.notice })
     this.#dispatcher = new Dispatcher({
       pool,
       guard,
       clock,
+      memory,
       ...boundsOf(this.config),
       storeTimeoutMs: STORE_TIMEOUT_MS,
       keyEvents: (keys) => (events.isHeard('key') ? this.#keyBudget.take(keys) : 0),
@@ -91,6 +104,7 @@ export class Warmer implements WarmerFacade {
       config: () => this.config,
       dispatcher: this.#dispatcher,
       totals: this.#totals,
+      memory,
       start: () => this.start(),
     })
     const thresholdMs = () => this.config.settings.emergencyThresholdMs
@@ -98,6 +112,7 @@ export class Warmer implements WarmerFacade {
     parts.guardHooks.onFree = () => this.#dispatcher.wake()
     parts.guardHooks.onEmergency = (change) => this.#emergency.told(change)
     this.schedules = parts.schedules(this)
+    this.snapshots = parts.snapshots(this)
     this.#service = parts.service?.(this) ?? null
     if (this.#service !== null) this.#measure()
   }
@@ -184,14 +199,15 @@ export class Warmer implements WarmerFacade {
   async planOf(
     task: Task,
     params: Params,
-    options: { count?: number; batchSize?: number; signal?: AbortSignal } = {},
+    options: { count?: number; batchSize?: number; signal?: AbortSignal; ranking?: JobRanking } = {},
   ): Promise<TaskPlan> {
-    return planTask(task, this.#parts.client, {
-      params,
-      count: options.count ?? null,
-      batchSize: options.batchSize ?? task.batchSize,
-      signal: options.signal ?? new AbortController().signal,
-    })
+    const { count = null, batchSize = task.batchSize, signal = new AbortController().signal, ranking } = options
+    return planOf(task, this.#parts.client, { params, count, batchSize, signal }, ranking)
+  }
+
+  /** How the keys of a request for these tasks are ranked. @throws {PrewarmError} `PARAM_INVALID` for a strategy that is not known */
+  rankingOf(request: JobRequest, selected: readonly Task[]): JobRanking {
+    return rankingOf(this.config, request, selected, this.#parts)
   }
 
   async jobs(): Promise<JobRecord[]> {
@@ -271,8 +287,29 @@ export class Warmer implements WarmerFacade {
     return clear({ tasks: this.config.tasks, what, store: this.#parts.store, ...options })
   }
 
-  predict(options: { limit: number; windowMs: number }): Promise<HotKey[]> {
+  predict(options: { limit: number; windowMs: number; predictor?: PredictorName | undefined }): Promise<HotKey[]> {
     return this.#parts.predictor.predict(options)
+  }
+
+  /**
+   * The keys that are likely to be read in the next `windowMs`, hottest first, each with its score and why.
+   *
+   * @param limit at most this many keys
+   * @throws {PrewarmError} `STORE_UNREACHABLE`, `STORE_REFUSED`
+   */
+  predictHotKeys(windowMs: number, limit: number): Promise<HotKey[]> {
+    return this.predict({ windowMs, limit })
+  }
+
+  prediction(): Promise<PredictionStatus> {
+    return this.#parts.prediction()
+  }
+
+  async optimizeSchedules(options?: OptimizeOptions): Promise<Optimization> {
+    if (this.#stopped !== undefined) throw stoppedError()
+    await this.#parts.gain.flush()
+    const { config, schedules } = this
+    return optimize({ ...this.#parts, config, schedules, jobs: () => this.jobs() }, options)
   }
 
   async readiness(): Promise<Readiness> {
@@ -315,6 +352,11 @@ export class Warmer implements WarmerFacade {
   }): void {
     this.#parts.recordAccess(key, tier)
     this.#measure().recordRead({ tier, filledBy })
+  }
+
+  /** The same for many reads at once, also of the last 25 hours. @throws {PrewarmError} `STORE_UNREACHABLE`, `STORE_REFUSED` */
+  recordReads(reads: readonly ToldReads[]): Promise<void> {
+    return this.#parts.recordReads(reads)
   }
 
   /** Counts what readers found: the observer of a cache of this program's. */
@@ -395,6 +437,7 @@ export class Warmer implements WarmerFacade {
       const { task, options } = lane
       const ttlMs = options.ttlMs ?? task.ttlMs
       this.#parts.gain.warmed({ task: task.name, keys: end.report.keys.written, ttlMs, jitter: task.ttlJitter })
+      this.#parts.gain.costs.add(task.name, end.report)
     }
     const batch = { ...place, task: lane.task.name }
     if (this.events.isHeard('batch')) this.events.emit(batchEvent(batch, end))

@@ -16,7 +16,7 @@ const TOP_LEVEL = [
 ]
 
 /** Programs: importing one runs it, which is what it is for. */
-const PROGRAMS = ['src/cli/main.ts', 'workers/warm-worker.ts']
+const PROGRAMS = ['src/cli/main.ts', 'workers/warm-worker.ts', 'workers/predict-worker.ts']
 
 /** Files above 300 lines, each with its reason. */
 const LONG: Record<string, string> = {
@@ -25,7 +25,7 @@ const LONG: Record<string, string> = {
 
 /** The mechanisms that must take a Clock and a random function. */
 const PURE =
-  /^src\/((config|keyspace|job|queue|codec|events|predict|gain)\/|schedule\/(?!startup)|coordination\/(?!redis-commands)|cache\/(?!redis-link)|metrics\/(?!prometheus|tracer)|origin\/(token-bucket|rate|breaker|guard|emergency|gradient|latency-window|retry-after|batch-end|backoff|sql-text|ranges|keys|keyed|failure|types|sql-client)\.ts|store\/(?!redis\.ts)|pool\/protocol\.ts|types\.ts|errors\.ts)/
+  /^src\/((config|keyspace|job|queue|codec|events|predict|learn|gain|optimize)\/|snapshot\/(?!file)|copy\/(?!redis)|schedule\/(?!startup)|coordination\/(?!redis-commands)|cache\/(?!redis-link)|metrics\/(?!prometheus|tracer)|origin\/(token-bucket|rate|breaker|guard|emergency|gradient|latency-window|retry-after|batch-end|backoff|sql-text|ranges|keys|keyed|failure|types|sql-client)\.ts|store\/(?!redis\.ts)|pool\/protocol\.ts|types\.ts|errors\.ts)/
 const IMPURE =
   /\bDate\.now\b|\bnew Date\(\)|\bperformance\.now\b|\bMath\.random\b|\b(set(Timeout|Interval|Immediate)|queueMicrotask)\b|\b(Bun|Deno|process)\.|(?<!\.|#|async )\bfetch\(|\bglobalThis\b/
 
@@ -67,7 +67,7 @@ describe('architecture', () => {
     assertEquals(
       [owners.get('ioredis'), owners.get('postgres')],
       [
-        ['src/cache/redis-link.ts', 'src/coordination/redis-commands.ts', 'src/store/redis.ts'],
+        ['src/cache/redis-link.ts', 'src/coordination/redis-commands.ts', 'src/copy/redis.ts', 'src/store/redis.ts'],
         ['src/origin/postgres.ts'],
       ],
     )

@@ -1,7 +1,8 @@
 import { Command, Option } from 'commander'
 import type { Task } from '../config/task.ts'
+import { strategyNames } from '../job/strategy/register.ts'
 import type { JobRequest, Params } from '../types.ts'
-import { durationOf, FLAG_BOUNDS, listOf, numberOf, pairOf, urlOf } from './values.ts'
+import { choiceOf, durationOf, FLAG_BOUNDS, listOf, numberOf, pairOf, urlOf } from './values.ts'
 
 /** What every command that reads a configuration understands. */
 export interface SharedFlags {
@@ -20,6 +21,7 @@ export interface SelectionFlags extends SharedFlags {
   priority?: number
   count?: number
   batchSize?: number
+  strategy?: string
   batchDelay?: number
   timeout?: number
   param?: Record<string, string>
@@ -81,6 +83,16 @@ export function addSelection<C extends Command>(command: C, { withBounds }: { wi
   return command
 }
 
+/** Adds how the keys are ranked. */
+export function addStrategy<C extends Command>(command: C, names: readonly string[] = strategyNames(undefined)): C {
+  command.option(
+    '--strategy <NAME>',
+    `how keys are ranked: ${names.join(', ')} (default: defaultStrategy of the configuration)`,
+    choiceOf('--strategy', names),
+  )
+  return command
+}
+
 /** Adds what only a run has. */
 export function addJobOptions<C extends Command>(command: C): C {
   command
@@ -121,8 +133,8 @@ export function requestOf(tasks: readonly string[], flags: SelectionFlags): JobR
   const params: Params = {}
   for (const [name, value] of Object.entries(flags)) if (name.startsWith('param:')) params[name.slice(6)] = value
   Object.assign(params, flags.param)
-  const { tag, critical, priority, count, batchSize, batchDelay: batchDelayMs, timeout: timeoutMs } = flags
-  const given = { tags: tag, critical, priority, count, batchSize, batchDelayMs, timeoutMs }
+  const { tag, critical, priority, count, batchSize, strategy, batchDelay: batchDelayMs, timeout: timeoutMs } = flags
+  const given = { tags: tag, critical, priority, count, batchSize, strategy, batchDelayMs, timeoutMs }
   return {
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
     ...(tasks.length === 0 ? {} : { tasks }),

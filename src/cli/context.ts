@@ -19,6 +19,8 @@ export interface Cli {
   argv: readonly string[]
   /** The configuration's tasks, for their parameters' flags; absent where it was not needed or could not be read. */
   tasks: ReadonlyMap<string, Task> | undefined
+  /** Names of the configuration's strategies. @default those of the built-in ones */
+  strategies?: readonly string[]
 }
 
 /** Longest wait for embedded servers to end; they end by themselves if the program goes first. */
@@ -48,24 +50,33 @@ export interface Look {
 /**
  * Opens what a look needs, runs `work`, closes it again. Starts no workers and no embedded Redis.
  *
+ * @param request which tasks; null: none of them is read
  * @param withStore also look at Redis, if one is configured
  */
 export async function look<T>(
   cli: Cli,
   config: Config,
-  request: JobRequest,
+  request: JobRequest | null,
   withStore: boolean,
   work: (look: Look) => Promise<T>,
 ): Promise<T> {
-  const selected = select(config, request)
+  const selected = request === null ? [] : select(config, request)
   const signal = watchInterrupts()
   const onNotice = (text: string) => cli.io.note(`notice: ${text}`)
   const hasStore = withStore && config.settings.redisUrl !== undefined
-  const warmer = await unlessInterrupted(composeWarmer(config, { onNotice, withStore: false }, cli.runtime), signal)
+  const warmer = await unlessInterrupted(
+    composeWarmer(config, { onNotice, withStore: false, withDatabase: request !== null }, cli.runtime),
+    signal,
+  )
   try {
     await unlessInterrupted(reach(warmer, selected, { withStore: hasStore, signal }), signal)
     return await unlessInterrupted(work({ warmer, selected, withStore: hasStore, signal }), signal)
   } finally {
     await atMost(signal.aborted ? 500 : STOP_TIMEOUT_MS, warmer.stop())
   }
+}
+
+/** The same for a command that works on Redis alone, and reads no task. */
+export function lookInRedis<T>(cli: Cli, config: Config, work: (look: Look) => Promise<T>): Promise<T> {
+  return look(cli, config, null, true, work)
 }

@@ -14,6 +14,7 @@ const CODES: Partial<Record<ErrorCode, number>> = {
   TASK_UNKNOWN: EXIT.usage,
   PARAM_INVALID: EXIT.usage,
   WORKERS_NEED_CONFIG_FILE: EXIT.usage,
+  MODEL_INVALID: EXIT.usage,
   EMBEDDED_MISSING: EXIT.usage,
   STORE_UNREACHABLE: EXIT.unreachable,
   ORIGIN_UNREACHABLE: EXIT.unreachable,

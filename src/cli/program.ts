@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs'
 import process from 'node:process'
 import type { Command } from 'commander'
 import { settleConfig } from '../compose.ts'
-import type { Task } from '../config/task.ts'
+import type { Config } from '../config/load.ts'
 import { redact } from '../errors.ts'
+import { strategyNames } from '../job/strategy/register.ts'
 import { currentRuntime } from '../runtime/index.ts'
 import type { Runtime } from '../runtime/types.ts'
 import { PrewarmCommand } from './command.ts'
@@ -13,13 +14,15 @@ import { estimateCommand } from './estimate.ts'
 import { EXIT, tell } from './failure.ts'
 import { initCommand } from './init.ts'
 import { type Io, processIo } from './io.ts'
+import { optimizeCommand } from './optimize.ts'
 import { planCommand } from './plan.ts'
+import { predictCommand } from './predict.ts'
 import { runCommand } from './run.ts'
 import { statsCommand } from './stats.ts'
 import { verifyCommand } from './verify.ts'
 
 /** Commands whose flags depend on the configuration. */
-const CONFIGURED = ['run', 'plan', 'estimate', 'stats', 'verify']
+const CONFIGURED = ['run', 'plan', 'estimate', 'stats', 'verify', 'optimize']
 
 const ABOUT = `Fills a Redis cache before users ask: in priority order, without overloading the origin, pushing out hotter keys, or replacing newer values.`
 const AFTER = `
@@ -36,7 +39,9 @@ export async function main(argv: readonly string[]): Promise<number> {
   for (const name of ['log', 'info', 'debug'] as const) console[name] = console.error
   try {
     const runtime = currentRuntime()
-    const cli: Cli = { io, runtime, argv, tasks: await readTasks(argv, runtime) }
+    const config = await readConfig(argv, runtime)
+    const strategies = strategyNames(config?.definition.strategies)
+    const cli: Cli = { io, runtime, argv, tasks: config?.tasks, strategies }
     await (await program(cli)).parseAsync([...argv], { from: 'user' })
     return Number(process.exitCode ?? EXIT.ok)
   } catch (error) {
@@ -57,7 +62,9 @@ async function program(cli: Cli): Promise<Command> {
     runCommand(cli),
     estimateCommand(cli),
     statsCommand(cli),
+    predictCommand(cli),
     verifyCommand(cli),
+    optimizeCommand(cli),
     demoCommand(),
     ...(await serviceCommands(cli)),
   ]
@@ -69,13 +76,16 @@ async function program(cli: Cli): Promise<Command> {
 /** What a service needs is loaded only where it may be asked for: a run should not wait for a web framework. */
 async function serviceCommands(cli: Cli): Promise<Command[]> {
   if (CONFIGURED.includes(cli.argv[0] ?? '')) return []
-  const [{ serveCommand }, { daemonCommand }, { tokenCommand }, { monitoringCommand }] = await Promise.all([
-    import('./serve.ts'),
-    import('./daemon.ts'),
-    import('./token.ts'),
-    import('./monitoring.ts'),
+  const commands = await Promise.all([
+    import('./serve.ts').then((one) => one.serveCommand),
+    import('./daemon.ts').then((one) => one.daemonCommand),
+    import('./token.ts').then((one) => one.tokenCommand),
+    import('./monitoring.ts').then((one) => one.monitoringCommand),
+    import('./learn.ts').then((one) => one.learnCommand),
+    import('./snapshot.ts').then((one) => one.snapshotCommand),
+    import('./copy.ts').then((one) => one.copyCommand),
   ])
-  return [serveCommand(cli), daemonCommand(cli), tokenCommand(cli), monitoringCommand(cli)]
+  return commands.map((command) => command(cli))
 }
 
 /** Errors are thrown rather than exits, and no flag's value is repeated in them. */
@@ -85,15 +95,15 @@ function speakThrough(command: Command, io: Io): void {
   command.showHelpAfterError(false)
 }
 
-/** The tasks of the configuration that the arguments name, for their parameters' flags. */
-async function readTasks(argv: readonly string[], runtime: Runtime): Promise<ReadonlyMap<string, Task> | undefined> {
+/** The configuration that the arguments name, for its parameters' flags and its strategies. */
+async function readConfig(argv: readonly string[], runtime: Runtime): Promise<Config | undefined> {
   const command = argv[0] === 'help' ? argv[1] : argv.find((arg) => !arg.startsWith('-'))
   if (!CONFIGURED.includes(command ?? '')) return undefined
   const file = configFlag(argv)
   const flags = beforeDashes(argv)
   const isHelp = argv[0] === 'help' || flags.includes('--help') || flags.includes('-h')
   try {
-    return (await settleConfig(file === undefined ? {} : { file }, runtime)).tasks
+    return await settleConfig(file === undefined ? {} : { file }, runtime)
   } catch (error) {
     if (isHelp) return undefined
     throw error

@@ -7,7 +7,15 @@ import { select } from '../inspect/select.ts'
 import type { JobHandle } from '../job/job.ts'
 import type { JobRequest, JobResult } from '../types.ts'
 import type { Warmer } from '../warmer.ts'
-import { addJobOptions, addParams, addSelection, configuredCommand, requestOf, type SelectionFlags } from './command.ts'
+import {
+  addJobOptions,
+  addParams,
+  addSelection,
+  addStrategy,
+  configuredCommand,
+  requestOf,
+  type SelectionFlags,
+} from './command.ts'
 import { type Cli, settle } from './context.ts'
 import { EXIT, exitCodeOf } from './failure.ts'
 import { atMost, unlessInterrupted, watchInterrupts } from './interrupt.ts'
@@ -37,7 +45,7 @@ export function runCommand(cli: Cli): Command {
     'Warm the cache: read from the origin, write to Redis',
     'prewarm run --critical --count 5000',
   )
-  addJobOptions(addSelection(command, { withBounds: true }))
+  addJobOptions(addStrategy(addSelection(command, { withBounds: true }), cli.strategies))
     .option('--dry-run', 'show the plan, write nothing')
     .option('--background', 'go on in the background: print pid and log file, return at once')
     .option('--spawn', 'the same as --background')

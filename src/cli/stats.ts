@@ -39,7 +39,7 @@ export function requireRedis({ settings }: Config): void {
   throw new PrewarmError('CONFIG_INVALID', message)
 }
 
-function statsText(lastJob: JobResult | null, { coverage, tasks, redis, gain, gainError }: Stats): string {
+function statsText(lastJob: JobResult | null, { coverage, tasks, redis, gain, gainError, prediction }: Stats): string {
   const { hitRate, hits, misses, usedMemoryBytes, maxMemoryBytes, evictionPolicy, evictedKeys } = redis
   const bound = maxMemoryBytes === 0 ? 'no maxmemory' : `maxmemory ${showBytes(maxMemoryBytes)}`
   const rows = tasks.map((task) => [task.task, task.checked, task.present, percent(task.coverage)])
@@ -51,12 +51,28 @@ function statsText(lastJob: JobResult | null, { coverage, tasks, redis, gain, ga
     `last job  ${job}`,
     `coverage  ${percent(coverage)}`,
     ...(gain === null ? [`gain      unknown: ${gainError?.code}: ${gainError?.message}`] : gainText(gain)),
+    ...predictionText(prediction),
     `redis     ${percent(hitRate)} hit rate (${hits} hits, ${misses} misses since it started, everybody's)`,
     `memory    ${showBytes(usedMemoryBytes)}, ${bound}, policy ${evictionPolicy}, ${evictedKeys} keys evicted`,
     '',
     ...table(['task', 'checked', 'present', 'coverage'], rows),
     ...tasks.flatMap(({ task, error }) => (error === null ? [] : [`error: ${task}: ${error.code}: ${error.message}`])),
   ].join('\n')
+}
+
+function predictionText(prediction: Stats['prediction']): string[] {
+  if (prediction === null) return []
+  const { predictor, learnedUntil, windows, scores } = prediction
+  const own = scores.find((one) => one.predictor === predictor)
+  const learned =
+    learnedUntil === null
+      ? 'nothing learned yet'
+      : `learned from ${windows} windows, the last one until ${learnedUntil}`
+  const did =
+    own === undefined
+      ? ''
+      : `; of the last window's reads ${percent(own.coverage)} were of the ${own.limit} keys predicted`
+  return [`predicts  by ${predictor}: ${learned}${did}`]
 }
 
 function gainText({ cache, pool, verdict, performance }: Gain): string[] {

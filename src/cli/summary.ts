@@ -7,7 +7,7 @@ const HEAD = ['task', 'status', 'written', 'skipped', 'failed', 'unknown', 'dura
 
 /** A job's result for people. */
 export function summary(result: JobResult, paint: Io['paint']): string {
-  const { status, keys, coverage, durationNs, latencyNs, tasks, traceId } = result
+  const { status, keys, coverage, durationNs, latencyNs, tasks, traceId, memory } = result
   const rows = tasks.map((task) => [
     task.task,
     task.status,
@@ -28,9 +28,25 @@ export function summary(result: JobResult, paint: Io['paint']): string {
     '',
     `coverage  ${percent(coverage)}`,
     `latency   p50 ${latency[0]}, p95 ${latency[1]}, p99 ${latency[2]}`,
+    ...leftOut(memory),
+    ...tasks.flatMap(({ task, notChosen = 0 }) =>
+      notChosen === 0 ? [] : [`${task}: the strategy did not choose ${notChosen} keys`],
+    ),
     ...tasks.flatMap(({ task, firstError }) =>
       firstError === null ? [] : [`error     ${task}: ${firstError.code}: ${firstError.message}`],
     ),
     `trace     ${traceId}`,
   ].join('\n')
 }
+
+function leftOut(memory: JobResult['memory']): string[] {
+  if (memory === undefined) return []
+  const { leftOut: count, isExact, reason } = memory
+  const keys = isExact ? showCount(count) : count === 0 ? "the rest of a query's" : `about ${showCount(count)}`
+  return [
+    `left out  ${keys} keys: ${reason}`,
+    '          give Redis more memory, warm fewer keys (--count), or set memory: { guard: false }',
+  ]
+}
+
+const showCount = (count: number) => count.toLocaleString('en-US')

@@ -31,6 +31,14 @@ export function urlOf(flag: string, ...protocols: readonly string[]): Parser<str
   }
 }
 
+/** One of these names. */
+export function choiceOf(flag: string, names: readonly string[]): Parser<string> {
+  return (text) => {
+    if (names.includes(text)) return text
+    throw bad(flag, text, `one of ${names.join(', ')}`)
+  }
+}
+
 /** `name=value`, collected. */
 export const pairOf: Parser<Record<string, string>> = (text, previous = {}) => {
   const at = text.indexOf('=')

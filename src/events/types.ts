@@ -34,6 +34,8 @@ export type WarmEvent =
       coverage: number
       /** It warmed a list of keys, not whole tasks. */
       is_named: boolean
+      /** Keys that Redis had no room for, by task; absent: none. */
+      left_out?: Record<string, number>
       schedule?: string
     }
   | {

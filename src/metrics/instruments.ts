@@ -23,6 +23,7 @@ export const COUNTERS = {
     'Keys, by task and outcome; task other: not a configured one, or given up outside batches by a job of several tasks.',
     ['task', 'outcome'],
   ],
+  warming_keys_left_out_total: ['Keys that were not warmed, for Redis had no room for them, by task.', ['task']],
   warming_success_total: ['Jobs that ended with every key warm, or had left all of them to another job.', []],
   warming_failure_total: ['Jobs that ended failed or partial.', []],
   warming_origin_requests_total: ['Requests to the origin; one for a query or a page.', []],
@@ -61,6 +62,19 @@ export const GAUGES = {
   prewarm_build_info: ['1, with the version.', ['version']],
   process_start_time_seconds: ['When the process began.', []],
   process_resident_memory_bytes: ['Resident memory that the process holds.', []],
+} as const
+
+/** Only there once prediction has learned something. */
+export const PREDICTION_GAUGES = {
+  cache_prediction_precision_ratio: [
+    'Share of the keys predicted for the last window that were read in it, by way of predicting.',
+    ['predictor'],
+  ],
+  cache_prediction_coverage_ratio: [
+    "Share of the last window's reads that were of keys predicted for it, by way of predicting.",
+    ['predictor'],
+  ],
+  cache_prediction_learned_timestamp_seconds: ['End of the last window that prediction has learned from.', []],
 } as const
 
 /** Only there while Redis answers. */

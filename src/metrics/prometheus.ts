@@ -6,6 +6,7 @@ import type { EventLog } from '../events/event-log.ts'
 import type { EventKeys, EventOf } from '../events/types.ts'
 import type { WarmerStatus } from '../facade.ts'
 import { ReadCounters } from '../gain/read-counters.ts'
+import type { PredictionStatus } from '../predict/types.ts'
 import type { StoreStats } from '../store/types.ts'
 import {
   COUNTERS,
@@ -14,6 +15,7 @@ import {
   MAX_PRIORITIES,
   MAX_TASKS,
   OUTCOMES,
+  PREDICTION_GAUGES,
   READ_COUNTERS,
   STATUSES,
   STORE_GAUGES,
@@ -48,6 +50,8 @@ export interface MetricsOptions {
   status: () => WarmerStatus
   /** Absent: nothing is told of Redis' memory. */
   storeStats?: () => Promise<StoreStats>
+  /** Absent: nothing is told of prediction. */
+  prediction?: () => PredictionStatus
   /** Names of the configured tasks: the only values of the label `task`, besides `other`. */
   tasks: () => readonly string[]
   clock: Clock
@@ -65,7 +69,7 @@ type Gauges<T> = { [name in keyof T]: Gauge }
 
 /** Counts from now on what `events` tells, in a registry of its own. */
 export function createMetrics(options: MetricsOptions): Metrics {
-  const { events, status, storeStats, tasks, clock, reads = new ReadCounters() } = options
+  const { events, status, prediction, storeStats, tasks, clock, reads = new ReadCounters() } = options
   const registry = new Registry()
   const registers = [registry]
   const counter = (name: string, [help, labels]: readonly [string, readonly string[]]) =>
@@ -79,6 +83,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     new Gauge({ name, help, labelNames: [...labels], registers })
   const gauges = mapped(GAUGES, gauge)
   const storeGauges = mapped(STORE_GAUGES, gauge)
+  const predictionGauges = mapped(PREDICTION_GAUGES, gauge)
   const taskLabels = new BoundedLabels(MAX_TASKS)
   const unseen = new UnseenKeys()
 
@@ -99,7 +104,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
     if (batch.origin_requests > 0) histograms.warming_origin_duration_seconds.observe(seconds(batch.origin_ms))
   }
 
-  function onJobEnded({ job_id, strategy, status, keys, duration_ms, coverage, is_named }: EventOf<'job_ended'>): void {
+  function onJobEnded(job: EventOf<'job_ended'>): void {
+    const { job_id, strategy, status, keys, duration_ms, coverage, is_named, left_out = {} } = job
+    for (const [task, count] of Object.entries(left_out))
+      counters.warming_keys_left_out_total.inc({ task: taskLabel(task) }, atLeast0(count))
     counters.warming_jobs_total.inc({ strategy: oneOf(STRATEGIES, strategy), status: oneOf(STATUSES, status) })
     histograms.warming_duration_seconds.observe(seconds(duration_ms))
     const left = unseen.end(job_id, keys)
@@ -140,8 +148,11 @@ export function createMetrics(options: MetricsOptions): Metrics {
   }
 
   function showTasks(): void {
-    for (const task of new Set([...tasks(), 'other']))
-      for (const outcome of OUTCOMES) counters.warming_keys_total.inc({ task: taskLabel(task), outcome }, 0)
+    for (const task of new Set([...tasks(), 'other'])) {
+      const label = taskLabel(task)
+      for (const outcome of OUTCOMES) counters.warming_keys_total.inc({ task: label, outcome }, 0)
+      counters.warming_keys_left_out_total.inc({ task: label }, 0)
+    }
   }
 
   return {
@@ -152,8 +163,9 @@ export function createMetrics(options: MetricsOptions): Metrics {
     recordRead: (read) => reads.told(read),
     async text() {
       // A part that can't be read is left as it was: the others are worth a scrape.
-      for (const part of [showTasks, () => look(status()), lookAtProcess, () => setReadSeries(readCounters, reads)])
-        attempt(part)
+      const readSeries = () => setReadSeries(readCounters, reads)
+      const predicted = () => setPrediction(predictionGauges, prediction?.())
+      for (const part of [showTasks, () => look(status()), lookAtProcess, readSeries, predicted]) attempt(part)
       await lookAtStore()
       return { contentType: registry.contentType, text: `${await registry.metrics()}\n${readDurationText(reads)}` }
     },
@@ -182,6 +194,18 @@ function statusReader(rateLimitHits: Counter, gauges: Gauges<typeof GAUGES>): (s
       gauges.warming_workers.set({ state }, workers.filter((worker) => worker.state === state).length)
     gauges.warming_active_jobs.set(activeJobs)
     gauges.warming_emergency_active.set({ none: 0, stopped: 1, probing: 0.5 }[emergency.state])
+  }
+}
+
+/** Sets how predictions of the last window did; takes away what is no longer known. */
+function setPrediction(gauges: Gauges<typeof PREDICTION_GAUGES>, status: PredictionStatus | undefined): void {
+  gauges.cache_prediction_learned_timestamp_seconds.remove()
+  for (const gauge of [gauges.cache_prediction_precision_ratio, gauges.cache_prediction_coverage_ratio]) gauge.reset()
+  if (status === undefined || status.foldedToMs === null) return
+  gauges.cache_prediction_learned_timestamp_seconds.set(status.foldedToMs / 1000)
+  for (const { predictor, precision, coverage } of status.scores) {
+    gauges.cache_prediction_precision_ratio.set({ predictor }, precision)
+    gauges.cache_prediction_coverage_ratio.set({ predictor }, coverage)
   }
 }
 

@@ -9,8 +9,8 @@ export const MAX_BODY_BYTES = 65_536
 /** Lists and objects within each other. */
 const MAX_DEPTH = 32
 
-const tooLarge = () =>
-  new PrewarmError('BODY_TOO_LARGE', `The body is larger than ${MAX_BODY_BYTES} bytes: send fewer keys at once`)
+const tooLarge = (maxBytes: number) =>
+  new PrewarmError('BODY_TOO_LARGE', `The body is larger than ${maxBytes} bytes: send fewer keys at once`)
 
 const broken = () => new PrewarmError('REQUEST_INVALID', 'The body broke off: send it again')
 
@@ -19,11 +19,11 @@ const broken = () => new PrewarmError('REQUEST_INVALID', 'The body broke off: se
  *
  * @param optional nothing at all is fine, too, and means `{}`
  */
-export function jsonBody({ optional = false } = {}): MiddlewareHandler<ControlEnv>[] {
+export function jsonBody({ optional = false, maxBytes = MAX_BODY_BYTES } = {}): MiddlewareHandler<ControlEnv>[] {
   const limit = bodyLimit({
-    maxSize: MAX_BODY_BYTES,
+    maxSize: maxBytes,
     onError: () => {
-      throw tooLarge()
+      throw tooLarge(maxBytes)
     },
   })
   const check: MiddlewareHandler<ControlEnv> = async (c, next) => {
@@ -43,7 +43,7 @@ export function jsonBody({ optional = false } = {}): MiddlewareHandler<ControlEn
       return next()
     }
     // A length that was declared too small.
-    if (text.length > MAX_BODY_BYTES) throw tooLarge()
+    if (text.length > maxBytes) throw tooLarge(maxBytes)
     checkJson(text)
     return next()
   }

@@ -86,7 +86,7 @@ const PROBLEMS = {
   403: 'The token lacks the scope, or the caller may not reach this',
   404: 'There is no such thing',
   409: 'It is not in a state that allows this',
-  413: 'The body is larger than 64 KB',
+  413: 'The body is larger than 64 KB (POST /access: 1 MB)',
   415: 'The body is not application/json',
   422: 'The configuration has nothing that this request means',
   429: 'Too many requests: wait as long as Retry-After says',

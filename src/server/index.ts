@@ -9,6 +9,7 @@ import { type Access, type ControlEnv, createAccess } from './access/index.ts'
 import type { Deps } from './describe.ts'
 import { type Plan, planOf } from './plan.ts'
 import { answerError } from './problem.ts'
+import { accessRoutes } from './routes/access.ts'
 import { clearRoutes } from './routes/clear.ts'
 import { configRoutes } from './routes/config.ts'
 import { docRoutes } from './routes/docs.ts'
@@ -17,6 +18,8 @@ import { eventRoutes } from './routes/events.ts'
 import { healthRoutes } from './routes/health.ts'
 import { jobRoutes } from './routes/jobs.ts'
 import { keyRoutes } from './routes/keys.ts'
+import { optimizeRoutes } from './routes/optimize.ts'
+import { predictRoutes } from './routes/predict.ts'
 import { runRoutes } from './routes/run.ts'
 import { scheduleRoutes } from './routes/schedules.ts'
 import { statusRoutes } from './routes/status.ts'
@@ -72,6 +75,7 @@ export function controlPlane(
   app.use(access.guard)
   const described = app
     .route('/', keyRoutes(deps))
+    .route('/', predictRoutes(deps))
     .route('/', runRoutes(deps))
     .route('/', jobRoutes(deps))
     .route('/', statusRoutes(deps))
@@ -79,7 +83,9 @@ export function controlPlane(
     .route('/', clearRoutes(deps))
     .route('/', emergencyRoutes(deps))
     .route('/', scheduleRoutes(deps))
+    .route('/', optimizeRoutes(deps))
     .route('/', eventRoutes(deps))
+    .route('/', accessRoutes(deps))
     .route('/', healthRoutes(deps))
   app.route('/', docRoutes(deps, app))
   refuseTheRest(app)

@@ -1,5 +1,7 @@
 import type { z } from '@hono/zod-openapi'
+import type { Config } from '../config/load.ts'
 import { isPrewarmError, redact } from '../errors.ts'
+import { strategyNames } from '../job/strategy/register.ts'
 import { type FieldError, RequestError } from './problem.ts'
 
 /** Fields told of in one answer. */
@@ -25,6 +27,19 @@ export function refused(error: unknown, request: object): unknown {
   return new RequestError(error.code, `${field} is ${is}, expected ${expected}`, {
     errors: [{ field, value, expected }],
   })
+}
+
+/**
+ * Looks whether a request names a strategy that there is.
+ *
+ * @throws {RequestError} `REQUEST_INVALID` naming the known ones
+ */
+export function knownStrategy({ definition }: Config, request: object, field = 'strategy'): void {
+  const name = (request as Record<string, unknown>)[field]
+  const names = strategyNames(definition.strategies)
+  if (name === undefined || names.includes(name as string)) return
+  const error = { field, value: show(name), expected: `one of ${names.join(', ')}` }
+  throw new RequestError('REQUEST_INVALID', line(error), { errors: [error] })
 }
 
 function line({ field, value, expected }: FieldError): string {

@@ -38,6 +38,7 @@ const STATUS: Partial<Record<ErrorCode, ContentfulStatusCode>> = {
   TASK_UNKNOWN: 422,
   RATE_LIMITED: 429,
   NOT_READY: 503,
+  MODEL_INVALID: 503,
   STOPPED: 503,
   HALTED: 503,
   STORE_REFUSED: 503,

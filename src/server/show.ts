@@ -1,9 +1,10 @@
 import type { z } from '@hono/zod-openapi'
 import type { JobRecord } from '../coordination/types.ts'
 import type { WarmerStatus } from '../facade.ts'
+import type { PlannedJob } from '../inspect/plan.ts'
 import { eventKeys } from '../job/describe.ts'
-import type { PlanEntry, TaskResult } from '../types.ts'
-import type { Job, JobDetail, Planned, Status, TaskOutcome } from './schemas/answers.ts'
+import type { MemoryReport, PlanEntry, PlanExplanation, TaskResult } from '../types.ts'
+import type { Job, JobDetail, LeftOut, Planned, Status, TaskOutcome } from './schemas/answers.ts'
 
 /** Nanoseconds as ms, to the microsecond. */
 const msOf = (ns: number) => Math.round(ns / 1000) / 1000
@@ -36,6 +37,20 @@ export function showJobDetail(record: JobRecord): z.infer<typeof JobDetail> {
       latency === undefined
         ? null
         : { p50: msOf(latency.p50), p95: msOf(latency.p95), p99: msOf(latency.p99), max: msOf(latency.max) },
+    memory: result?.memory === undefined ? null : showLeftOut(result.memory),
+  }
+}
+
+function showLeftOut(memory: MemoryReport): z.infer<typeof LeftOut> {
+  const { leftOut, isExact, reason, usedMemoryBytes, maxMemoryBytes, evictionPolicy, evictedKeys } = memory
+  return {
+    left_out: leftOut,
+    is_exact: isExact,
+    reason,
+    used_memory: usedMemoryBytes,
+    max_memory: maxMemoryBytes,
+    eviction_policy: evictionPolicy,
+    evicted_keys: evictedKeys === null ? null : Math.max(0, evictedKeys),
   }
 }
 
@@ -46,19 +61,35 @@ function showTask(task: TaskResult): z.infer<typeof TaskOutcome> {
     status: task.status,
     keys: eventKeys(task.keys),
     deduplicated: task.deduplicated,
+    left_out: task.leftOut ?? 0,
+    not_chosen: task.notChosen ?? 0,
     duration_ms: msOf(task.durationNs),
     origin_requests: task.originRequests,
     first_error: task.firstError,
   }
 }
 
-export function showPlan(entries: readonly PlanEntry[]): z.infer<typeof Planned> {
-  const plan = entries.map(({ ttlMs, originRequests, ...rest }) => ({
+export function showPlan(planned: PlannedJob | PlanEntry[]): z.infer<typeof Planned> {
+  const { tasks, explain } = Array.isArray(planned) ? { tasks: planned, explain: null } : planned
+  const plan = tasks.map(({ ttlMs, originRequests, ...rest }) => ({
     ...rest,
     ttl_ms: ttlMs,
     origin_requests: originRequests,
   }))
-  return { success: true, dry_run: true, plan }
+  return { success: true, dry_run: true, plan, ...(explain === null ? {} : { explain: showExplanation(explain) }) }
+}
+
+function showExplanation({
+  strategy,
+  readsKnown,
+  keys,
+}: PlanExplanation): NonNullable<z.infer<typeof Planned>['explain']> {
+  const snake = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+  const shown = keys.map(({ why, ...rest }) => ({
+    ...rest,
+    why: Object.fromEntries(Object.entries(why).map(([name, value]) => [snake(name), value])),
+  }))
+  return { strategy, reads_known: readsKnown, keys: shown }
 }
 
 export function showStatus({

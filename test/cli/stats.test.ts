@@ -7,6 +7,7 @@ import { GAIN_BUCKET_MS, warmedKey } from '../../src/gain/buckets.ts'
 import { GainLog } from '../../src/gain/gain-log.ts'
 import { currentRuntime } from '../../src/runtime/index.ts'
 import { told } from '../gain/support.ts'
+import { noteReads, windowAgo } from '../support/access-log.ts'
 import { type RedisServer, startPostgresServer, startRedisServer, type TestServer } from '../support/servers.ts'
 import { CONFIG, Machine } from './support.ts'
 
@@ -40,6 +41,17 @@ describe('what `prewarm stats` tells of the gain', () => {
     assertStringIncludes(stdout, 'no reads yet')
     assertStringIncludes(stdout, 'verdict   nothing to judge yet')
     assert(!/NaN|undefined/.test(stdout), stdout)
+  })
+
+  it('is also what prediction has learned from, once it has', async () => {
+    const { answer: before } = await machine.json('stats', 'docs', '--config', CONFIG)
+    assertEquals([before.prediction.predictor, before.prediction.learnedUntil], ['learned', null])
+    for (const ago of [11, 8, 5]) await noteReads(redis, windowAgo(ago), { 'doc:1': 2 })
+    await machine.json('predict', '--config', CONFIG)
+    const { answer } = await machine.json('stats', 'docs', '--config', CONFIG)
+    assert(answer.prediction.windows > 1 && answer.prediction.learnedUntil !== null)
+    const { stdout } = await machine.run('stats', 'docs', '--config', CONFIG)
+    assertStringIncludes(stdout, 'predicts  by learned: learned from')
   })
 
   it('is what all processes told, with a verdict and what to do', async () => {

@@ -10,7 +10,8 @@ import { fakePool } from './pool.ts'
 import { keys, loadTask } from './tasks.ts'
 import { type Behaviour, type FakeWorker, SETUP } from './worker.ts'
 
-export interface DeskOptions extends Partial<DispatcherOptions> {
+export interface DeskOptions extends Partial<Omit<DispatcherOptions, 'clock'>> {
+  clock?: FakeClock
   /** Batches that the only worker takes at once. */
   slots?: number
   /** Requests a second that the origin bears, and batches at once. */
@@ -25,7 +26,7 @@ export const traceId = '4bf92f3577b34da6a3ce929d0e0e4736'
 
 /** A dispatcher over a pool of one worker that a test plays; without `batch` it keeps what it gets. */
 export class Desk {
-  readonly clock = new FakeClock()
+  readonly clock: FakeClock
   readonly lanes: Lane[] = []
   /** How often each task was told of a change. */
   readonly changes: Record<string, number> = {}
@@ -35,6 +36,7 @@ export class Desk {
 
   constructor(options: DeskOptions = {}) {
     this.#options = options
+    this.clock = options.clock ?? new FakeClock()
   }
 
   async start(): Promise<this> {

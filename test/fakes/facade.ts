@@ -17,6 +17,9 @@ import type {
 } from '../../src/facade.ts'
 import type { JobHandle } from '../../src/job/job.ts'
 import { selectTasks, settleParams } from '../../src/job/select.ts'
+import type { ToldReads } from '../../src/learn/told.ts'
+import type { Optimization, OptimizeOptions } from '../../src/optimize/types.ts'
+import type { PredictionStatus, PredictorName } from '../../src/predict/types.ts'
 import type { JobRequest, JobResult, JobStatus } from '../../src/types.ts'
 import { FakeClock } from './clock.ts'
 import { configOf } from './tasks.ts'
@@ -97,7 +100,9 @@ export class FakeFacade implements WarmerFacade {
   config: Config
   matched: Matched = { keys: [], truncated: false }
   hot: HotKey[] = []
+  predicted: PredictionStatus = { predictor: 'learned', windowMs: 900_000, foldedToMs: null, windows: 0, scores: [] }
   ready: Readiness = { ready: true, failures: [] }
+  optimization: Optimization = { tasksOptimized: 0, changes: [], expected: [], unchanged: [], applied: null }
   halted: HaltResult = { settled: true, halted: 2 }
   isWarm = true
   /** When a job is in the list of jobs. */
@@ -255,10 +260,30 @@ export class FakeFacade implements WarmerFacade {
     return { matched: 3, deleted: dryRun ? 0 : 3, sample: ['film:1'], dryRun }
   }
 
-  async predict(options: { limit: number; windowMs: number }): Promise<HotKey[]> {
+  async predict(options: {
+    limit: number
+    windowMs: number
+    predictor?: PredictorName | undefined
+  }): Promise<HotKey[]> {
     this.calls.push(['predict', options])
     this.#mayFail()
     return this.hot
+  }
+
+  async prediction(): Promise<PredictionStatus> {
+    this.#mayFail()
+    return this.predicted
+  }
+
+  async optimizeSchedules(options?: OptimizeOptions): Promise<Optimization> {
+    this.calls.push(['optimizeSchedules', options])
+    this.#mayFail()
+    return this.optimization
+  }
+
+  async recordReads(reads: readonly ToldReads[]): Promise<void> {
+    this.calls.push(['recordReads', reads])
+    this.#mayFail()
   }
 
   async readiness(): Promise<Readiness> {

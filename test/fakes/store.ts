@@ -1,7 +1,16 @@
 import type { Clock } from '../../src/clock.ts'
 import type { Encoded } from '../../src/codec/types.ts'
 import { versionText } from '../../src/keyspace/version.ts'
-import type { Entry, Store, StoredValue, StoreStats, WriteOptions, WriteResult } from '../../src/store/types.ts'
+import type {
+  Entry,
+  KeyHeat,
+  Store,
+  StoredValue,
+  StoreHeat,
+  StoreStats,
+  WriteOptions,
+  WriteResult,
+} from '../../src/store/types.ts'
 import type { Outcome } from '../../src/types.ts'
 import { MemoryChanges, stampedMs } from './changes.ts'
 
@@ -10,6 +19,8 @@ interface Held {
   /** For values that can't hold it themselves. */
   version: string | undefined
   expiresMs: number
+  /** When it was last read or written. */
+  touchedMs: number
 }
 
 /** What a fault does to one entry. */
@@ -28,6 +39,12 @@ export class MemoryStore implements Store {
   /** Every call of `write`, as it came. */
   readonly writes: { keys: string[]; options: WriteOptions }[] = []
   isClosed = false
+  /** As under an LFU policy: counters by key, 5 where none is set. Undefined: idle times, as under any other. */
+  counters: Map<string, number> | undefined
+  /** What it tells of its memory: it drops nothing by itself. */
+  memory = { usedMemoryBytes: 0, maxMemoryBytes: 0, evictionPolicy: 'noeviction', evictedKeys: 0 }
+  /** Runs at the start of each `stats`. */
+  onStats: () => Promise<void> | void = () => {}
   /** Runs at the start of each `connect`. */
   onConnect: () => Promise<void> | void = () => {}
   /** Runs at the start of each `begin`. */
@@ -80,7 +97,14 @@ export class MemoryStore implements Store {
   }
 
   async read(keys: readonly string[]): Promise<(StoredValue | null)[]> {
+    for (const key of keys) this.touch(key)
     return keys.map((key) => this.#get(key)?.value ?? null)
+  }
+
+  /** As a read does. */
+  touch(key: string): void {
+    const held = this.#get(key)
+    if (held !== undefined) held.touchedMs = this.#clock.nowMs()
   }
 
   async bytesOf(keys: readonly string[]): Promise<number[]> {
@@ -88,6 +112,25 @@ export class MemoryStore implements Store {
       const held = this.#get(key)
       return held === undefined ? 0 : key.length + JSON.stringify(held.value).length
     })
+  }
+
+  async heatOf(keys: readonly string[]): Promise<StoreHeat> {
+    const nowMs = this.#clock.nowMs()
+    const { counters } = this
+    const heat = keys.map((key): KeyHeat | null => {
+      const held = this.#get(key)
+      if (held === undefined) return null
+      const expiresAtMs = Number.isFinite(held.expiresMs) ? held.expiresMs : null
+      if (counters !== undefined) return { counter: counters.get(key) ?? 5, idleMs: null, expiresAtMs }
+      const idleMs = (Math.floor(nowMs / 1000) - Math.floor(held.touchedMs / 1000)) * 1000
+      return { counter: null, idleMs, expiresAtMs }
+    })
+    return { by: counters === undefined ? 'idle' : 'counter', nowMs, exact: true, keys: heat }
+  }
+
+  async randomKeys(count: number): Promise<string[]> {
+    const { keys } = this
+    return keys.length === 0 ? [] : Array.from({ length: count }, (_, at) => keys[(at * 7919) % keys.length] as string)
   }
 
   async *scan(glob: string): AsyncGenerator<string[]> {
@@ -103,8 +146,8 @@ export class MemoryStore implements Store {
   }
 
   async stats(): Promise<StoreStats> {
-    const bound = { maxMemoryBytes: 0, evictionPolicy: 'noeviction', evictedKeys: 0 }
-    return { version: '0.0.0', usedMemoryBytes: 0, ...bound, keyspaceHits: 0, keyspaceMisses: 0 }
+    await this.onStats()
+    return { version: '0.0.0', ...this.memory, keyspaceHits: 0, keyspaceMisses: 0 }
   }
 
   async close(): Promise<void> {
@@ -123,7 +166,12 @@ export class MemoryStore implements Store {
   /** Writes what a reader has loaded. */
   fill(key: string, value: string, ttlMs: number): void {
     const expiresMs = this.#clock.nowMs() + ttlMs
-    this.#held.set(key, { value: { type: 'string', value }, version: undefined, expiresMs })
+    this.#held.set(key, {
+      value: { type: 'string', value },
+      version: undefined,
+      expiresMs,
+      touchedMs: this.#clock.nowMs(),
+    })
     this.#changes.markFilled(key)
   }
 
@@ -165,7 +213,8 @@ export class MemoryStore implements Store {
       const isOlder = theirs === null ? this.#changes.isFilledLater(key, ticket) : isNewer(theirs, version ?? '0')
       if (isOlder) return 'skipped_newer'
     }
-    this.#held.set(key, { value: stored(encoded), version, expiresMs: stampedMs(this.#clock.nowMs(), ttlMs) })
+    const nowMs = this.#clock.nowMs()
+    this.#held.set(key, { value: stored(encoded), version, expiresMs: stampedMs(nowMs, ttlMs), touchedMs: nowMs })
     return 'written'
   }
 }

@@ -4,6 +4,7 @@ import { MemoryJobLog } from '../../src/coordination/memory-job-log.ts'
 import { EventLog } from '../../src/events/event-log.ts'
 import type { Schedules } from '../../src/facade.ts'
 import { GainLog } from '../../src/gain/gain-log.ts'
+import { NO_COSTS } from '../../src/job/strategy/types.ts'
 import type { Metrics } from '../../src/metrics/prometheus.ts'
 import { FunctionOrigin } from '../../src/origin/function.ts'
 import { OriginGuard } from '../../src/origin/guard.ts'
@@ -13,8 +14,10 @@ import { serveBatches } from '../../src/pool/executor.ts'
 import { portPair } from '../../src/pool/inline.ts'
 import { Pool } from '../../src/pool/pool.ts'
 import { NO_DEMAND } from '../../src/predict/demand.ts'
+import type { PredictionStatus } from '../../src/predict/types.ts'
 import { poolSize } from '../../src/retune.ts'
 import type { WorkerPort } from '../../src/runtime/types.ts'
+import type { Snapshots } from '../../src/snapshot/snapshots.ts'
 import { Warmer } from '../../src/warmer.ts'
 import type { WarmerParts } from '../../src/warmer-parts.ts'
 import { FakeClock } from './clock.ts'
@@ -37,6 +40,13 @@ export interface Bench {
 }
 
 const SCHEDULES = { start: async () => {}, stop: async () => {}, settled: async () => {} } as unknown as Schedules
+const NO_PREDICTION: PredictionStatus = {
+  predictor: 'learned',
+  windowMs: 900_000,
+  foldedToMs: null,
+  windows: 0,
+  scores: [],
+}
 const METRICS: Metrics = {
   text: async () => ({ contentType: 'text/plain', text: '' }),
   recordRead() {},
@@ -47,7 +57,13 @@ const METRICS: Metrics = {
 /** A warmer that runs `load` tasks inline, into memory, by a clock that a test moves. */
 export function benchOf(
   tasks: Record<string, TaskDefinition>,
-  { startWorker, ...rest }: Partial<ConfigDefinition> & { startWorker?: (clock: FakeClock) => WorkerPort } = {},
+  {
+    startWorker,
+    demand = async () => NO_DEMAND,
+    costs = async () => NO_COSTS,
+    ...rest
+  }: Partial<ConfigDefinition> &
+    Partial<Pick<WarmerParts, 'demand' | 'costs'>> & { startWorker?: (clock: FakeClock) => WorkerPort } = {},
 ): Bench {
   const clock = new FakeClock()
   const store = new MemoryStore(clock)
@@ -91,11 +107,15 @@ export function benchOf(
     random: () => 0.5,
     locks: new MemoryLocks(),
     predictor: { predict: async () => [] },
-    demand: async () => NO_DEMAND,
+    prediction: async () => NO_PREDICTION,
+    demand,
+    costs,
     gain: new GainLog({ commands, clock }),
     recordAccess() {},
+    async recordReads() {},
     workerSetup,
     schedules: () => SCHEDULES,
+    snapshots: () => ({}) as unknown as Snapshots,
     metrics: () => METRICS,
     service: null,
   })

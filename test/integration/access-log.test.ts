@@ -1,11 +1,14 @@
 import { after, before, beforeEach, describe, it } from 'node:test'
-import { assert, assertEquals } from '@std/assert'
+import { assert, assertEquals, assertStringIncludes } from '@std/assert'
 import { Redis } from 'ioredis'
 import { systemClock } from '../../src/clock.ts'
+import { RedisLocks } from '../../src/coordination/lock.ts'
 import { RedisCommands } from '../../src/coordination/redis-commands.ts'
 import { AccessLog } from '../../src/predict/access-log.ts'
 import { ADD_READS, BUCKET_MS, bucketKey, bucketOf, LAST_KEY } from '../../src/predict/buckets.ts'
-import { HeuristicPredictor } from '../../src/predict/heuristic.ts'
+import { createModel, loadModel } from '../../src/predict/model/index.ts'
+import { ModelHolder } from '../../src/predict/online/model-holder.ts'
+import { OnlinePredictor } from '../../src/predict/online/predictor.ts'
 import { currentRuntime } from '../../src/runtime/index.ts'
 import { FakeClock } from '../fakes/clock.ts'
 import { type RedisServer, startRedisServer } from '../support/servers.ts'
@@ -81,22 +84,29 @@ describe('the access log in Redis', () => {
   })
 
   it('is what the predictor goes by', TIMEOUT, async () => {
-    const clock = new FakeClock(startMs)
+    const clock = new FakeClock(HOUR * 416_667)
     const log = new AccessLog({ commands, clock })
-    const predictor = new HeuristicPredictor({ commands, clock })
+    const predictor = new OnlinePredictor({
+      ...{ commands, clock, holder: 'test', locks: new RedisLocks({ commands, clock }) },
+      worker: new ModelHolder({ create: createModel, load: loadModel }),
+      settings: () => ({ predictor: 'heuristic', windowMs: HOUR, keys: 1000 }),
+    })
     const readAll = async (times: Record<string, number>) => {
       for (const [key, count] of Object.entries(times)) for (let at = 0; at < count; at++) log.record(key)
       await log.flush()
     }
     await readAll({ steady: 10, grows: 2, gone: 500 })
     clock.tick(HOUR)
-    await readAll({ steady: 10, grows: 8, lately: 3 })
-    clock.tick(HOUR - 50 * 60_000)
-    assertEquals(await predictor.predict({ limit: 3, windowMs: HOUR }), [
-      { key: 'grows', score: 48, reason: '8 reads/h, growth +300 %, last read 10 min ago' },
-      { key: 'steady', score: 15, reason: '10 reads/h, growth +0 %, last read 10 min ago' },
-      { key: 'lately', score: 4.5, reason: '3 reads/h, no history, last read 10 min ago' },
-    ])
+    await readAll({ steady: 10, grows: 8 })
+    clock.tick(HOUR + 20_000)
+    const hot = await predictor.predict({ limit: 9, windowMs: HOUR })
+    assertEquals(
+      hot.map(({ key }) => key),
+      ['grows', 'steady'],
+    )
+    assertStringIncludes(hot[0]?.reason ?? '', 'growth +')
+    // It has read what is in the log, and not more.
+    assertEquals((await predictor.predict({ limit: 1, predictor: 'frequency' }))[0]?.score, 500)
   })
 
   it('goes on counting over a while in which Redis is gone', TIMEOUT, async () => {

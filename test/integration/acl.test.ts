@@ -4,6 +4,7 @@ import { after, before, describe, it } from 'node:test'
 import { assertEquals } from '@std/assert'
 import { Redis } from 'ioredis'
 import { createCache, createWarmer, defineConfig, load } from '../../src/index.ts'
+import { noteReads, windowAgo } from '../support/access-log.ts'
 import { until } from '../support/coordination.ts'
 import { type RedisServer, startRedisServer } from '../support/servers.ts'
 import { ROOT } from '../support/source.ts'
@@ -58,6 +59,11 @@ describe('a user that may only do what .github/OPERATIONS.md says', () => {
     await warm()
     await warmer.clear({ task: 'texts' }, { dryRun: false, signal: new AbortController().signal })
     await warmer.getWarmingPerformance()
+    await noteReads(admin, windowAgo(7), { 't:1': 5 })
+    assertEquals((await warmer.predictHotKeys(60_000, 1))[0]?.key, 't:1')
+    assertEquals((await warmer.prediction()).windows > 0, true)
+    await warmer.optimizeSchedules({ apply: true })
+    await warmer.optimizeSchedules({ revert: true })
     assertEquals(
       ((await admin.acl('LOG')) as unknown[]).filter((one) => JSON.stringify(one).includes('prewarm')),
       [],

@@ -1,6 +1,7 @@
 import { describe, it } from 'node:test'
 import { assertEquals } from '@std/assert'
 import { MAX_BODY_BYTES } from '../../src/server/body.ts'
+import { MAX_ACCESS_BYTES } from '../../src/server/routes/access.ts'
 import { DOCUMENT, send, setup } from './support.ts'
 
 /** Every route that takes a body. */
@@ -27,8 +28,8 @@ const keysOf = (bytes: number) => {
 
 describe('bodies', () => {
   it('are taken by these routes', () => {
-    const known = ['key', 'pattern', 'trigger-predictive', 'run', 'config', 'clear', 'stop', 'schedules']
-    assertEquals(ROUTES.sort(), known.map((name) => `/warm/${name}`).sort())
+    const known = ['key', 'pattern', 'trigger-predictive', 'run', 'config', 'clear', 'stop', 'schedules', 'optimize']
+    assertEquals(ROUTES.sort(), ['/access', ...known.map((name) => `/warm/${name}`)].sort())
   })
 
   for (const path of ROUTES) {
@@ -57,7 +58,8 @@ describe('bodies', () => {
     })
 
     it(`${path} refuses a body above the bound, also one that tells no length`, async () => {
-      const text = JSON.stringify({ keys: ['x'.repeat(MAX_BODY_BYTES)] })
+      const most = path === '/access' ? MAX_ACCESS_BYTES : MAX_BODY_BYTES
+      const text = JSON.stringify({ keys: ['x'.repeat(most)] })
       const told = await send(setup(), 'POST', path, text, { 'content-length': String(text.length) })
       assertEquals([told.status, told.body.code], [413, 'BODY_TOO_LARGE'])
       const untold = await send(setup(), 'POST', path, chunked(text.slice(0, 100), text.slice(100)))

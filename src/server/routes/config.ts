@@ -4,7 +4,7 @@ import type { Config } from '../../config/load.ts'
 import type { Changes } from '../../facade.ts'
 import { jsonBody } from '../body.ts'
 import { body, type Deps, given, guarded, json, permit, router, withBody } from '../describe.ts'
-import { refused } from '../invalid.ts'
+import { knownStrategy, refused } from '../invalid.ts'
 import { count, ms } from '../schemas/answers.ts'
 import { ConfigChanges } from '../schemas/requests.ts'
 
@@ -18,7 +18,7 @@ const RunningConfig = z
     retry_attempts: count(),
     backoff_base: ms(),
     emergency_threshold: ms(),
-    default_strategy: z.enum(['selective', 'breadth', 'priority']),
+    default_strategy: z.string(),
     workers: count(),
     page_rows: count(),
     job_timeout: ms(),
@@ -71,6 +71,7 @@ export function configRoutes({ warmer, access }: Deps) {
       const request = c.req.valid('json')
       const changes = changesOf(request)
       const isEmpty = Object.keys(changes).length === 0
+      knownStrategy(warmer.config, request, 'default_strategy')
       try {
         return c.json(showConfig(isEmpty ? warmer.config : await warmer.retune(changes)), 200)
       } catch (error) {

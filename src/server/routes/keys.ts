@@ -7,6 +7,7 @@ import type { ControlEnv } from '../access/index.ts'
 import { jsonBody } from '../body.ts'
 import { body, type Deps, given, json, permit, problems, router, withBody } from '../describe.ts'
 import { estimateMs } from '../estimate.ts'
+import { knownStrategy } from '../invalid.ts'
 import { patience } from '../patience.ts'
 import { RequestError } from '../problem.ts'
 import { KeysQueued, MatchesQueued } from '../schemas/answers.ts'
@@ -57,6 +58,7 @@ export function keyRoutes({ warmer, access, signal }: Deps) {
   return router()
     .openapi({ ...keyRoute, middleware }, async (c) => {
       const { keys, ttl, ...rest } = c.req.valid('json')
+      knownStrategy(warmer.config, rest)
       const { matched, unmatched } = warmer.tasksOf([...new Set(keys)])
       if (matched.size === 0) {
         throw new RequestError(
@@ -73,6 +75,7 @@ export function keyRoutes({ warmer, access, signal }: Deps) {
     })
     .openapi({ ...patternRoute, middleware }, async (c) => {
       const { pattern, limit = 1000, ...rest } = c.req.valid('json')
+      knownStrategy(warmer.config, rest)
       const found = await warmer.matching(pattern, limit, AbortSignal.any([c.req.raw.signal, signal]))
       return matches(c, warmer, found, given(rest))
     })

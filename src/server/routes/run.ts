@@ -7,6 +7,7 @@ import type { JobRequest } from '../../types.ts'
 import type { ControlEnv } from '../access/index.ts'
 import { jsonBody } from '../body.ts'
 import { body, type Deps, given, json, permit, problems, router, withBody } from '../describe.ts'
+import { knownStrategy } from '../invalid.ts'
 import { patience } from '../patience.ts'
 import { JobEnded, JobStarted, Planned } from '../schemas/answers.ts'
 import { RunRequest } from '../schemas/requests.ts'
@@ -40,13 +41,19 @@ export function runRoutes(deps: Deps) {
   const { warmer, access, plan } = deps
   const middleware = [...permit(access, 'warm:write', 'warm'), ...jsonBody(), patience]
   return router().openapi({ ...runRoute, middleware }, async (c) => {
-    const { dryRun, wait, timeout, ...rest } = c.req.valid('json')
+    const { dryRun, explain, wait, timeout, ...rest } = c.req.valid('json')
+    knownStrategy(warmer.config, rest)
+    if (explain === true && dryRun !== true)
+      throw new PrewarmError('USAGE', 'explain is true, but dryRun is not: only a plan is explained')
     const timeoutMs = timeout === undefined ? undefined : (parseDuration(timeout) as number)
     const request: JobRequest = { ...given(rest), ...(timeoutMs === undefined ? {} : { timeoutMs }), ...callerOf(c) }
     if (dryRun === true) {
       if (plan === undefined)
         throw new PrewarmError('USAGE', 'dryRun is true, but this warmer can’t plan: leave it out')
-      return c.json(showPlan(await plan(request, AbortSignal.any([c.req.raw.signal, deps.signal]))), 200)
+      const planned = await plan(request, AbortSignal.any([c.req.raw.signal, deps.signal]), {
+        explain: explain === true,
+      })
+      return c.json(showPlan(planned), 200)
     }
     const job = warmer.submit(request)
     if (wait === true) return ended(c, deps, request, job)

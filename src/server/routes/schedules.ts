@@ -22,6 +22,8 @@ const Schedule = z
     priority: z.number().nullable(),
     params: z.record(z.string(), z.unknown()).nullable(),
     jitter_ms: ms(),
+    ttl_ms: ms().nullable().openapi({ description: 'Instead of the tasks’ own' }),
+    replaces: z.string().nullable().openapi({ description: 'The schedule that it runs instead of, by optimizing' }),
     catch_up: z.boolean(),
     paused: z.boolean(),
     running: z.boolean(),
@@ -127,9 +129,17 @@ export function scheduleRoutes({ warmer: { schedules }, access }: Deps) {
 }
 
 function specOf(request: z.infer<typeof ScheduleRequest>): Partial<ScheduleSpec> {
-  const { name: _, interval, time_zone: timeZone, jitter_ms: jitterMs, catch_up: catchUp, ...rest } = request
+  const {
+    name: _,
+    interval,
+    time_zone: timeZone,
+    jitter_ms: jitterMs,
+    ttl_ms: ttlMs,
+    catch_up: catchUp,
+    ...rest
+  } = request
   const intervalMs = interval === undefined ? undefined : Math.round(interval * 60_000)
-  return given({ ...rest, intervalMs, timeZone, jitterMs, catchUp }) as Partial<ScheduleSpec>
+  return given({ ...rest, intervalMs, timeZone, jitterMs, ttlMs, catchUp }) as Partial<ScheduleSpec>
 }
 
 function showSchedule({ spec, ...view }: ScheduleView): z.infer<typeof Schedule> {
@@ -147,6 +157,8 @@ function showSchedule({ spec, ...view }: ScheduleView): z.infer<typeof Schedule>
     priority: spec.priority ?? null,
     params: spec.params === undefined ? null : { ...spec.params },
     jitter_ms: spec.jitterMs,
+    ttl_ms: spec.ttlMs ?? null,
+    replaces: spec.replaces ?? null,
     catch_up: spec.catchUp,
     paused: view.paused,
     running: view.running,

@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi'
+import { PREDICTORS } from '../../predict/types.ts'
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736'
 export const JOB = 'job-mwqh41a8-13q1v'
@@ -100,17 +101,40 @@ export const TaskOutcome = z
     status: jobStatus,
     keys: Counts,
     deduplicated: count().openapi({ description: 'Keys that another job was warming already' }),
+    left_out: count().openapi({ description: 'Keys that Redis had no room for' }),
+    not_chosen: count().openapi({ description: 'Keys that the strategy did not choose' }),
     duration_ms: ms(),
     origin_requests: count(),
     first_error: Failure.nullable(),
   })
   .openapi('TaskOutcome')
 
+const bytes = () => count().openapi({ description: 'Bytes' })
+
+export const LeftOut = z
+  .strictObject({
+    left_out: count().openapi({ description: 'Keys; they are not in planned' }),
+    is_exact: z
+      .boolean()
+      .openapi({ description: 'False: the rest of a query is among them, which nobody has counted' }),
+    reason: z.string(),
+    used_memory: bytes(),
+    max_memory: bytes(),
+    eviction_policy: z.string(),
+    evicted_keys: count()
+      .nullable()
+      .openapi({ description: 'Keys that Redis dropped while the job ran; null: not known' }),
+  })
+  .openapi('LeftOut')
+
 export const JobDetail = z
   .strictObject({
     ...jobShape,
     task_results: z.array(TaskOutcome),
     latency_ms: z.strictObject({ p50: ms(), p95: ms(), p99: ms(), max: ms() }).nullable(),
+    memory: LeftOut.nullable().openapi({
+      description: 'What was left out so that Redis keeps what it has; null: nothing',
+    }),
   })
   .openapi('JobDetail', { description: 'A job with what became of each task; null and empty: not before its end' })
 
@@ -146,8 +170,58 @@ export const Planned = z
         error: Failure.nullable(),
       }),
     ),
+    explain: z
+      .strictObject({
+        strategy: z.string(),
+        reads_known: z.boolean().openapi({ description: 'False: nobody has told of a read in the last hour' }),
+        keys: z.array(
+          z.strictObject({
+            rank: count(),
+            key: z.string(),
+            task: z.string(),
+            priority: z.number(),
+            why: z.record(z.string(), z.number().nullable()).openapi({
+              description:
+                'What the priority came from, by name; null: not known. reads_per_hour and cost_ms are of one key',
+            }),
+          }),
+        ),
+      })
+      .optional()
+      .openapi({ description: 'With explain: the keys that come first, 20 unless count says how many' }),
   })
   .openapi('Planned')
+
+const share = () => z.number().min(0).max(1)
+
+export const HotKeys = z
+  .strictObject({
+    predictor: z.enum(PREDICTORS),
+    window_ms: ms().openapi({ description: 'Length of a window, ms: what is read in the next one is predicted' }),
+    learned_until: time()
+      .nullable()
+      .openapi({ description: 'The end of the last window that was learned from; null before the first' }),
+    windows: count().openapi({ description: 'Windows that were learned from' }),
+    keys: z.array(
+      z.strictObject({
+        key: z.string(),
+        score: z.number().openapi({ description: 'Of learned and decayed: reads that are expected in a window' }),
+        reason: z.string().openapi({ description: 'What the score came from' }),
+        task: z.string().nullable().openapi({ description: 'The task that can warm it; null: none' }),
+      }),
+    ),
+    scores: z
+      .array(
+        z.strictObject({
+          predictor: z.enum(PREDICTORS),
+          keys: count().openapi({ description: 'Keys that were predicted' }),
+          precision: share().openapi({ description: 'Share of the predicted keys that were read' }),
+          coverage: share().openapi({ description: 'Share of the reads that were of predicted keys' }),
+        }),
+      )
+      .openapi({ description: 'How predictions of the last window did; empty before the second' }),
+  })
+  .openapi('HotKeys')
 
 export const Status = z
   .strictObject({

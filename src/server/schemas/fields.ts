@@ -1,8 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import { parseDuration } from '../../config/duration.ts'
 import { BOUNDS } from '../../config/fields.ts'
-import { STRATEGIES } from '../../config/schema.ts'
-import type { StrategyName } from '../../types.ts'
 
 // Each field's error message is what was expected of it; invalid.ts says the rest.
 
@@ -62,7 +60,12 @@ export function fields<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
 export const NAME = /^[\w-]{1,64}$/
 export const name = () => z.string().regex(NAME, "a name of 1 to 64 letters, digits, '-' and '_'")
 
-export const strategy = () => oneOf(STRATEGIES as readonly [StrategyName, ...StrategyName[]])
+/** Which there are is the configuration's to say: `knownStrategy` looks. */
+export const strategy = () =>
+  z.string('the name of a strategy').openapi({
+    description: 'selective, breadth, priority, or one of the configuration’s own strategies',
+    example: 'priority',
+  })
 export const priority = () => number([-1_000_000, 1_000_000, false])
 export const ttl = () => duration(BOUNDS.ttlMs)
 /** Names of tasks, or tags. */

@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import { BOUNDS } from '../../config/fields.ts'
+import { PREDICTORS } from '../../predict/types.ts'
 import { JOB, JOB_STATUSES } from './answers.ts'
 import {
   duration,
@@ -38,8 +39,13 @@ export const PredictiveRequest = fields({
   limit: number([1, MAX_KEYS, true]).optional().openapi({ description: 'Default 50' }),
   windowMs: number([1000, 43_200_000, true])
     .optional()
-    .openapi({ description: 'Reads of the last so many ms count; default 1 h' }),
+    .openapi({ description: 'What scores are told for; the ranking is by prediction.window; default 1 h' }),
 }).openapi('PredictiveRequest', { example: { limit: 50, windowMs: 3_600_000 } })
+
+export const PredictQuery = fields({
+  limit: queryNumber([1, MAX_KEYS, true]).optional().openapi({ description: 'Default 50' }),
+  predictor: oneOf(PREDICTORS).optional().openapi({ description: 'Default: the configured one' }),
+})
 
 const selection = { tasks: names().optional(), tags: names().optional(), critical: flag().optional() }
 
@@ -47,6 +53,7 @@ export const RunRequest = fields({
   ...selection,
   params: params().optional(),
   dryRun: flag().optional().openapi({ description: 'Answer with the plan, and write nothing' }),
+  explain: flag().optional().openapi({ description: 'With dryRun: also which keys come first, and why' }),
   wait: flag().optional().openapi({ description: 'Answer when the job has ended' }),
   count: number(BOUNDS.count).optional().openapi({ description: 'At most this many keys of each task' }),
   priority: priority().optional(),
@@ -109,11 +116,19 @@ export const ScheduleRequest = fields({
   priority: priority().optional(),
   params: params().optional(),
   jitter_ms: number([0, 86_400_000, true]).optional(),
+  ttl_ms: number(BOUNDS.ttlMs).optional().openapi({ description: 'Instead of the tasks’ own' }),
   catch_up: flag().optional().openapi({ description: 'After a start, run once for a run that was missed' }),
 })
   .refine(({ cron, interval }) => (cron === undefined) !== (interval === undefined), 'exactly one of cron and interval')
   .openapi('ScheduleRequest', {
     example: { name: 'evening', cron: '30 17 * * *', time_zone: 'Europe/Berlin', tags: ['catalog'] },
   })
+
+export const OptimizeRequest = fields({
+  apply: flag().optional().openapi({ description: 'Register what is proposed' }),
+  revert: flag().optional().openapi({ description: 'Instead: take back what was registered' }),
+})
+  .refine(({ apply, revert }) => !(apply === true && revert === true), 'either apply or revert')
+  .openapi('OptimizeRequest', { example: { apply: true } })
 
 export const SchedulePath = z.object({ name: name().openapi({ example: 'evening' }) })
