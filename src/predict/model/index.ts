@@ -2,7 +2,6 @@ import { Model, type ModelOptions } from './model.ts'
 
 export { HALF_LIVES } from './key-table.ts'
 export type { Model, ModelOptions } from './model.ts'
-export { referenceScore } from './reference.ts'
 export type { ModelPredictor } from './ways.ts'
 
 /** A model that knows nothing yet. @throws {RangeError} for options out of their bounds */

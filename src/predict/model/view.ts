@@ -53,7 +53,11 @@ export function viewDuring(table: KeyTable, moment: Moment, partial: AccessWindo
   const lastMs = grown(table.lastMs, table.size, size)
   const recent = grown(table.last, table.size, size)
   const still = Math.max(0, 1 - share)
-  for (let place = 0; place < table.size; place++) recent[place] = (recent[place] as number) * still
+  for (let place = 0; place < table.size; place++) {
+    // A key that was first read in the last window has no earlier reads, until that window is past as a whole.
+    const isNew = recent[place] === total[place]
+    if (!isNew || still === 0) recent[place] = (recent[place] as number) * still
+  }
   for (const [key, { reads, lastMs: readMs }] of partial.keys) {
     const place = places.get(key) as number
     for (let at = 0; at < HALF_LIVES.length; at++) {

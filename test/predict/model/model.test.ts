@@ -191,6 +191,18 @@ describe('Model in the middle of a window', () => {
     check(property)
   })
 
+  it('takes a key that was new in the last window for new just after that window, too', () => {
+    const model = modelOf([{ old: 10 }, { old: 10 }, { old: 10, lately: 3 }])
+    const window = windowOf(3, { old: 1 })
+    const partial = { ...window, toMs: window.fromMs + WINDOW_MS / 200 }
+    const hot = model.top('heuristic', { limit: 2, partial })
+    assertEquals(
+      hot.map(({ key }) => key),
+      ['old', 'lately'],
+    )
+    assert(hot[1]?.reason.includes('no history'), hot[1]?.reason)
+  })
+
   it('answers from what was just read where nothing was folded yet', () => {
     const model = createModel({ windowMs: WINDOW_MS })
     assertEquals(
