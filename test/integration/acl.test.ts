@@ -64,9 +64,38 @@ describe('a user that may only do what .github/OPERATIONS.md says', () => {
     assertEquals((await warmer.prediction()).windows > 0, true)
     await warmer.optimizeSchedules({ apply: true })
     await warmer.optimizeSchedules({ revert: true })
-    assertEquals(
-      ((await admin.acl('LOG')) as unknown[]).filter((one) => JSON.stringify(one).includes('prewarm')),
-      [],
-    )
+    assertEquals(await refused(), [])
   })
+
+  it('learns from Redis, and looks at what it holds where it is full', TIMEOUT, async () => {
+    const redis = server.url.replace('redis://', 'redis://prewarm:secret@')
+    await admin.call('ACL', 'SETUSER', 'prewarm', '+config|get')
+    await admin.mset(Array.from({ length: 3000 }, (_, at) => [`f:${at}`, 'x'.repeat(900)]).flat())
+    const used = /^used_memory:(\d+)/m.exec(await admin.info('memory'))?.[1]
+    await admin.config('SET', 'maxmemory', Number(used))
+    await admin.config('SET', 'maxmemory-policy', 'allkeys-lru')
+    const notices: string[] = []
+    const config = defineConfig({
+      redis,
+      snapshot: { to: 'redis:hot' },
+      tasks: {
+        more: load({
+          key: 'm:{id}',
+          select: () => Array.from({ length: 500 }, (_, id) => id),
+          load: (keys) => new Map(keys.map((key) => [key, key.repeat(300)])),
+        }),
+      },
+    })
+    await noteReads(admin, Date.now(), Object.fromEntries(Array.from({ length: 9 }, (_, id) => [`m:${id}`, 1000])))
+    await using warmer = await createWarmer({ config, env: {}, onNotice: (text) => notices.push(text) })
+    const { status, memory } = await warmer.submit({}).result
+    assertEquals([status, (memory?.leftOut ?? 0) > 0, notices], ['partial', true, []])
+    assertEquals((await warmer.store.heatOf(['f:1'])).keys.length, 1)
+    const { keys } = await warmer.snapshots.save()
+    assertEquals([keys > 0, (await warmer.snapshots.read()).entries.length], [true, keys])
+    assertEquals(await refused(), [])
+  })
+
+  const refused = async () =>
+    ((await admin.acl('LOG')) as unknown[]).filter((one) => JSON.stringify(one).includes('prewarm'))
 })
