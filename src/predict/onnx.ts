@@ -51,11 +51,14 @@ export interface OnnxModelOptions {
  */
 export async function loadOnnxModel(file: string, { importFile }: OnnxModelOptions): Promise<OutsideModel> {
   const bytes = await readModel(file)
-  const runtime = await loadRuntime(file, importFile)
-  const session = await runtime.InferenceSession.create(bytes, {
-    executionProviders: ['wasm'],
-    logSeverityLevel: 4,
-  }).catch((error: unknown) => refuse(file, `can't be run by onnxruntime-web (${reasonOf(error)})`, FIX, error))
+  const { runtime, session } = await keepingWorker(async () => {
+    const runtime = await loadRuntime(file, importFile)
+    const options = { executionProviders: ['wasm'], logSeverityLevel: 4 }
+    const session = await runtime.InferenceSession.create(bytes, options).catch((error: unknown) =>
+      refuse(file, `can't be run by onnxruntime-web (${reasonOf(error)})`, FIX, error),
+    )
+    return { runtime, session }
+  })
   const model = new OnnxModel(file, runtime, session)
   try {
     checkSignature(file, session.inputMetadata, session.outputMetadata)
@@ -129,6 +132,28 @@ async function readModel(file: string): Promise<Uint8Array> {
     if (error instanceof PrewarmError) throw error
     return refuse(file, `can't be read (${reasonOf(error)})`, FIX, error)
   }
+}
+
+let keeping: Promise<unknown> = Promise.resolve()
+
+/**
+ * Where it finds itself in Node, or in Bun, `onnxruntime-web` puts Node's `Worker` into the place of the Web Worker when it
+ * begins, for the whole program, whose workers then start no more. Here it can not. One call after the other.
+ */
+function keepingWorker<T>(work: () => Promise<T>): Promise<T> {
+  const done = keeping.then(async () => {
+    const before = Object.getOwnPropertyDescriptor(globalThis, 'Worker')
+    const { Worker } = globalThis
+    Object.defineProperty(globalThis, 'Worker', { configurable: true, get: () => Worker, set() {} })
+    try {
+      return await work()
+    } finally {
+      if (before === undefined) Reflect.deleteProperty(globalThis, 'Worker')
+      else Object.defineProperty(globalThis, 'Worker', before)
+    }
+  })
+  keeping = done.catch(() => {})
+  return done
 }
 
 /** `onnxruntime-web` as it is for Node: it reads its WebAssembly from its own folder. */

@@ -39,8 +39,9 @@ describe('loadOnnxModel', () => {
   }
 
   // The first one of this process: later ones find the WebAssembly compiled.
-  it('fetches nothing', async () => {
+  it('fetches nothing, and leaves the program its Worker', async () => {
     const asked: unknown[] = []
+    const before = Object.getOwnPropertyDescriptor(globalThis, 'Worker')
     const { fetch } = globalThis
     globalThis.fetch = Object.assign((from: unknown) => Promise.reject(asked.push(from)), fetch)
     try {
@@ -49,6 +50,9 @@ describe('loadOnnxModel', () => {
       globalThis.fetch = fetch
     }
     assertEquals(asked, [])
+    assertEquals(Object.getOwnPropertyDescriptor(globalThis, 'Worker'), before)
+    const worker = new Worker(new URL('../support/echo-worker.ts', import.meta.url), { type: 'module' })
+    worker.terminate()
   })
 
   it('scores rows in their order', async () => {
