@@ -25,7 +25,7 @@ const LONG: Record<string, string> = {
 
 /** The mechanisms that must take a Clock and a random function. */
 const PURE =
-  /^src\/((config|keyspace|job|queue|codec|events|predict|learn|gain|optimize)\/|snapshot\/(?!file)|copy\/(?!redis)|schedule\/(?!startup)|coordination\/(?!redis-commands)|cache\/(?!redis-link)|metrics\/(?!prometheus|tracer)|origin\/(token-bucket|rate|breaker|guard|emergency|gradient|latency-window|retry-after|batch-end|backoff|sql-text|ranges|keys|keyed|failure|types|sql-client)\.ts|store\/(?!redis\.ts)|pool\/protocol\.ts|types\.ts|errors\.ts)/
+  /^src\/((config|keyspace|job|queue|codec|events|learn|gain|optimize)\/|predict\/(?!onnx\.ts)|snapshot\/(?!file)|copy\/(?!redis)|schedule\/(?!startup)|coordination\/(?!redis-commands)|cache\/(?!redis-link)|metrics\/(?!prometheus|tracer)|origin\/(token-bucket|rate|breaker|guard|emergency|gradient|latency-window|retry-after|batch-end|backoff|sql-text|ranges|keys|keyed|failure|types|sql-client)\.ts|store\/(?!redis\.ts)|pool\/protocol\.ts|types\.ts|errors\.ts)/
 const IMPURE =
   /\bDate\.now\b|\bnew Date\(\)|\bperformance\.now\b|\bMath\.random\b|\b(set(Timeout|Interval|Immediate)|queueMicrotask)\b|\b(Bun|Deno|process)\.|(?<!\.|#|async )\bfetch\(|\bglobalThis\b/
 

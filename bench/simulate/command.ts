@@ -7,7 +7,7 @@ import { markdown, reportOf, type TraceReport } from './report.ts'
 import { readTrace } from './trace.ts'
 import { windowsOf } from './window.ts'
 
-const USAGE = 'bun run simulate [--trace FILE] [--window 15m|index] [--json]'
+const USAGE = 'bun run simulate [--trace FILE] [--window 15m|index] [--keys N] [--json]'
 
 export interface Output {
   /** The report, and nothing else. */
@@ -19,6 +19,8 @@ export interface Output {
 interface Flags {
   trace: string | undefined
   window: string | undefined
+  /** That the model and the log may remember. @default the product's 50_000 */
+  keys: number | undefined
   isJson: boolean
 }
 
@@ -38,7 +40,7 @@ export async function simulate(args: string[], shared: string, { out, say }: Out
       return 1
     }
     const reports: TraceReport[] = []
-    for (const file of files) reports.push(await reportOn(file, flags.window, say))
+    for (const file of files) reports.push(await reportOn(file, flags, say))
     out(flags.isJson ? `${JSON.stringify(flags.trace === undefined ? reports : reports[0])}\n` : markdown(reports))
     return 0
   } catch (error) {
@@ -51,9 +53,13 @@ export async function simulate(args: string[], shared: string, { out, say }: Out
 /** @throws {Mistake} */
 function flagsOf(args: string[]): Flags {
   try {
-    const options = { trace: { type: 'string' }, window: { type: 'string' }, json: { type: 'boolean' } } as const
+    const text = { type: 'string' } as const
+    const options = { trace: text, window: text, keys: text, json: { type: 'boolean' } } as const
     const { values } = parseArgs({ args, options, strict: true })
-    return { trace: values.trace, window: values.window, isJson: values.json ?? false }
+    const { trace, window, keys, json = false } = values
+    if (keys !== undefined && !/^[1-9]\d{2,6}$/.test(keys))
+      throw new Error(`--keys is '${keys}', expected a whole number from 100 to 9999999`)
+    return { trace, window, keys: keys === undefined ? undefined : Number(keys), isJson: json }
   } catch (error) {
     throw new Mistake(`${error instanceof Error ? error.message : error}\nUsage: ${USAGE}`)
   }
@@ -65,11 +71,11 @@ function tracesIn(folder: string): string[] {
   return names.sort().map((name) => join(folder, name))
 }
 
-async function reportOn(file: string, window: string | undefined, say: Output['say']): Promise<TraceReport> {
+async function reportOn(file: string, { window, keys }: Flags, say: Output['say']): Promise<TraceReport> {
   const trace = await readTrace(file)
   const windows = windowsOf(trace, file, window)
   const startedMs = performance.now()
-  const replayed = replay(trace, windows)
+  const replayed = replay(trace, windows, keys === undefined ? {} : { capacity: keys })
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1)
   const cost = `${replayed.nsPerRequest.toFixed(0)} ns a request to count, fold and learn`
   say(`${trace.name}: ${windows.count} windows (by ${windows.from}), ${seconds} s, ${cost}`)

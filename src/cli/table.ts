@@ -1,6 +1,6 @@
 /** Rows in columns; the first column to the left, numbers to the right. */
 export function table(head: readonly string[], rows: readonly (readonly (string | number | null)[])[]): string[] {
-  const cells = [head, ...rows.map((row) => row.map((cell) => String(cell ?? '-')))]
+  const cells = [head, ...rows.map((row) => row.map((cell) => shown(cell ?? '-')))]
   const widths = head.map((_, column) => Math.max(...cells.map((row) => (row[column] ?? '').length)))
   const isText = head.map((_, column) => rows.every((row) => typeof row[column] === 'string'))
   return cells.map((row) =>
@@ -11,6 +11,11 @@ export function table(head: readonly string[], rows: readonly (readonly (string 
       .join('  ')
       .trimEnd(),
   )
+}
+
+/** Keys may come from strangers: what would steer a terminal, or begin a line, is shown as a blank. */
+function shown(cell: string | number): string {
+  return String(cell).replace(/[\u0000-\u001f\u007f-\u009f]/g, ' ')
 }
 
 /** `0.4712` as `47.1%`, never rounded up to the whole. */

@@ -21,6 +21,12 @@ const progress = (more: Partial<TaskProgress>): TaskProgress => ({
   ...more,
 })
 
+describe('table', () => {
+  it('shows nothing that would steer a terminal or begin a line', () => {
+    assertEquals(table(['key', 'n'], [['a\u001b[31m\nb\u009bc', 1]]), ['key         n', 'a [31m b c  1'])
+  })
+})
+
 describe('progress', () => {
   it('sums the tasks up', () => {
     const tasks = [progress({ done: 300, total: 500 }), progress({ done: 100, total: 356 })]
