@@ -63,7 +63,7 @@ export function composePrediction(options: PredictionOptions): Prediction {
     },
     async close() {
       await predictor.close()
-      worker.rest()
+      worker.close()
       await outside.close()
     },
   }

@@ -32,21 +32,25 @@ export function isKept(atMs: number, nowMs: number): boolean {
 }
 
 /**
- * Writes what was learned into the access log in Redis, by buckets.
+ * Writes what was learned into the access log in Redis, by buckets: of each no more than a bucket keeps, those that come first.
  *
+ * @returns counts that were written
  * @throws {PrewarmError} `STORE_UNREACHABLE`, `STORE_REFUSED`; some may be written then, and writing all again does no harm
  */
 export async function keepReads(
   commands: Commands,
   buckets: Iterable<[bucket: number, counts: Iterable<[string, Count]>]>,
-): Promise<void> {
+): Promise<number> {
+  let kept = 0
   for (const [bucket, counts] of buckets) {
-    const all = [...counts]
+    const all = [...counts].slice(0, BUCKET_KEYS)
+    kept += all.length
     for (let at = 0; at < all.length; at += CHUNK) {
       const args = all.slice(at, at + CHUNK).flatMap(([key, { reads, lastMs }]) => [key, reads, lastMs])
       await commands.script(AT_LEAST_READS, [bucketKey(bucket), LAST_KEY], [BUCKET_KEYS, KEPT_MS, ...args])
     }
   }
+  return kept
 }
 
 /** Sorts keys into the buckets of their last reads. */

@@ -34,6 +34,13 @@ export function conflict({ foldedToMs }: PredictionModel, to: string): PrewarmEr
   )
 }
 
+export function overtaken(): PrewarmError {
+  return new PrewarmError(
+    'CONFLICT',
+    'A service has learned from another window meanwhile, and that was kept: run it again',
+  )
+}
+
 export function iso(ms: number): string {
   return new Date(ms).toISOString()
 }

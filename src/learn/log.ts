@@ -5,7 +5,7 @@ import { logInvalid, shownLine } from './bad-lines.ts'
 import { keepReads } from './keep.ts'
 import { type LearnedFromLog, Learner } from './learner.ts'
 import { linesOf } from './lines.ts'
-import { conflict, nothingRead, unsorted } from './log-errors.ts'
+import { conflict, nothingRead, overtaken, unsorted } from './log-errors.ts'
 import type { ModelHome } from './model-home.ts'
 import {
   commonLogParser,
@@ -63,8 +63,7 @@ export async function learnFromLog(options: LearnLogOptions): Promise<LearnedFro
       commands,
       [...learner.buckets].map(([bucket, counts]) => [bucket, counts.entries()]),
     )
-    const gives = replace || stored?.model === null ? (stored?.id ?? null) : null
-    if (told.windows > 0 && !(await home.save(model, gives))) throw conflict(model, told.to)
+    if (told.windows > 0 && !(await home.save(model, stored?.id ?? null))) throw overtaken()
   }
   return { ...told, kept: dryRun ? 0 : told.kept }
 }

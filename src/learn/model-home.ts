@@ -15,9 +15,9 @@ export interface ModelHome {
   /** Null: there is none. Its `model` is null where it can't be read. */
   load(): Promise<{ id: string; model: PredictionModel | null } | null>
   /**
-   * Keeps a model. False: one that is as new was kept in the meantime.
+   * Keeps a model. False: another one was kept in the meantime.
    *
-   * @param replaced the id of one that gives way however new it is
+   * @param replaced the id of the one that gives way; null: there was none
    * @throws {RangeError} if it is too large to be kept
    */
   save(model: PredictionModel, replaced: string | null): Promise<boolean>

@@ -31,8 +31,11 @@ const TIME_FIELDS = ['ts_ms', 'time', 'ts', 'timestamp', '@timestamp', 'at']
 const PATH_FIELDS = ['path', 'url', 'uri']
 /** A longer key is a mistake. In characters. */
 const MAX_KEY_LENGTH = 4096
-/** host ident user [date] "request" status, and whatever follows. */
-const COMMON = /^\S+ \S+ .*?\[([^\]]+)\] "((?:[^"\\]|\\.)*)" (\d{3})(?: |$)/
+/**
+ * host ident user [date] "request" status, and whatever follows. What is before the request is bounded, as strangers write into
+ * lines: how long it takes grows with a line's length alone.
+ */
+const COMMON = /^\S+ \S+ .{0,512}?\[([^\]]{1,64})\] "((?:[^"\\]|\\.)*)" (\d{3})(?: |$)/
 
 /** The format that a file's first line is of; null: of none. */
 export function formatOf(line: string): LogFormat | null {

@@ -51,13 +51,12 @@ function mapping({ path, key }: PathMapping): KeyOfPath {
   const missing = template.names.find((name) => !names.includes(name))
   if (missing !== undefined)
     throw new PrewarmError('USAGE', `Cannot map ${shown}: {${missing}} is not in the path: add it there`)
-  const pattern = new RegExp(`^${texts.map(escapeRegExp).join('([^/]+?)')}$`)
   return (target) => {
-    const found = pattern.exec(target)
-    if (found === null) return null
+    const values = valuesIn(target, texts)
+    if (values === null) return null
     try {
       return template.format(
-        Object.fromEntries(names.map((name, at) => [name, decodeURIComponent(found[at + 1] as string)])),
+        Object.fromEntries(names.map((name, at) => [name, decodeURIComponent(values[at] as string)])),
       )
     } catch {
       // What can't be decoded, or is longer than any key.
@@ -74,6 +73,22 @@ function keyTemplateOf(key: string, shown: string) {
   }
 }
 
-function escapeRegExp(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+/**
+ * What stands between `texts`, each as short as can be; null where the path is of another form. Its time grows with the path
+ * alone, whatever that is: paths come from strangers, and a regular expression could be held up.
+ */
+function valuesIn(path: string, [first = '', ...rest]: readonly string[]): string[] | null {
+  if (!path.startsWith(first)) return null
+  const values: string[] = []
+  let from = first.length
+  for (const [index, text] of rest.entries()) {
+    const isLast = index === rest.length - 1
+    if (isLast && !path.endsWith(text)) return null
+    const to = isLast ? path.length - text.length : path.indexOf(text, from + 1)
+    const value = path.slice(from, Math.max(from, to))
+    if (value === '' || value.includes('/')) return null
+    values.push(value)
+    from = to + text.length
+  }
+  return from === path.length ? values : null
 }

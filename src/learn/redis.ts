@@ -99,9 +99,9 @@ export async function learnFromRedis(options: LearnRedisOptions): Promise<Learne
     }
   }
   const hot = top.top()
-  if (!dryRun) await keepReads(commands, byBucket(hot))
+  const kept = dryRun ? 0 : await keepReads(commands, byBucket(hot))
   const shown = hot.slice(0, SHOWN).map(([key, count]) => show(key, (known.taskOf(key) as Task).name, count))
-  return { by, lfu: by === 'counter' ? lfu : null, keys, kept: dryRun ? 0 : hot.length, top: shown }
+  return { by, lfu: by === 'counter' ? lfu : null, keys, kept, top: shown }
 }
 
 /** Keys to be looked at, in the size of a pipeline and no faster than told; counts them. */

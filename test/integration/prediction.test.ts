@@ -135,7 +135,7 @@ describe('prediction, with a real Redis', () => {
     }
   })
 
-  it('stores a state only over an older one, or one that can not be used', TIMEOUT, async () => {
+  it('stores a state only over the one it was made of, or one that can not be used', TIMEOUT, async () => {
     const commands = commandsTo(server.url)
     try {
       const states = new StateStore(commands)
@@ -144,7 +144,7 @@ describe('prediction, with a real Redis', () => {
         states.store(of, { id, foldedToMs: windows * BUCKET_MS, windows, scores: [] }, `state ${id}`, replaced)
       assertEquals(await states.head(of), { is: 'none' })
       assertEquals(
-        [await store('a', 5), await store('b', 5), await store('c', 4), await store('d', 6)],
+        [await store('a', 5), await store('b', 6), await store('c', 6, 'b'), await store('d', 6, 'a')],
         [true, false, false, true],
       )
       assertEquals(await states.head(of), {
@@ -152,9 +152,11 @@ describe('prediction, with a real Redis', () => {
         head: { id: 'd', foldedToMs: 6 * BUCKET_MS, windows: 6, scores: [] },
       })
       assertEquals([await states.load(of, 'd'), await states.load(of, 'a')], ['state d', null])
-      assertEquals([await store('e', 3, 'a'), await store('f', 3, 'd')], [false, true])
-      await redis.hset(KEY, 'format', '99')
-      assertEquals([await store('g', 1), (await states.head(of)).is], [true, 'there'])
+      // What was evicted meanwhile is no reason to forget what was folded; what has no id can't be used.
+      await redis.del(KEY)
+      assertEquals(await store('e', 7, 'd'), true)
+      await redis.hdel(KEY, 'id')
+      assertEquals([await store('f', 1, ''), (await states.head(of)).is], [true, 'there'])
     } finally {
       await commands.close()
     }

@@ -25,8 +25,7 @@ class MemoryHome implements ModelHome {
     return this.kept === null ? null : { id: this.kept.id, model: loadModel(this.kept.text, this) }
   }
   async save(model: PredictionModel, replaced: string | null) {
-    const before = (await this.load())?.model.foldedToMs ?? 0
-    if (before >= (model.foldedToMs as number) && replaced !== this.kept?.id) return false
+    if (this.kept !== null && replaced !== this.kept.id) return false
     this.kept = { id: `${++this.saves}`, text: model.save() }
     return true
   }
@@ -115,6 +114,16 @@ describe('learnFromLog', () => {
       home.model.top('frequency', { limit: 5 }).map(({ key }) => key),
       ['z'],
     )
+  })
+
+  it('tells that another has learned meanwhile, and asks for no flag that was given', async () => {
+    const { home, learn } = stage()
+    home.save = async () => false
+    for (const replace of [false, true]) {
+      const error = await assertRejects(() => learn({ 'a.log': line('a', START) }, { replace }), PrewarmError)
+      assertEquals([error.code, error.message.includes('--replace')], ['CONFLICT', false])
+      assertStringIncludes(error.message, 'run it again')
+    }
   })
 
   it('writes nothing in a dry run', async () => {

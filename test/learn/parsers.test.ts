@@ -140,6 +140,17 @@ describe('the common log format', () => {
   })
 })
 
+describe('a line that was made to hold readers up', () => {
+  it('is bad, as others are', () => {
+    const begin = '::1 - - [10/Oct/2000:13:55:36 -0700] "GET /'
+    for (let n = 0; n < 100; n++) {
+      assertEquals(films(`::1 - ${'['.repeat(60_000)}`), 'bad')
+      assertEquals(films(begin + '['.repeat(60_000)), 'bad')
+      assertEquals(formatOf(begin + '[a] "b" '.repeat(8000)), null)
+    }
+  })
+})
+
 describe('a log’s first line', () => {
   it('tells its format', () => {
     assertEquals(formatOf(' {"key":"a"}'), 'ndjson')

@@ -38,6 +38,28 @@ describe('pathMap', () => {
     ])
   })
 
+  it('takes of each placeholder as little as can be, as a regular expression would', () => {
+    const text = fc.string({ unit: fc.constantFrom('a', '-', '/'), maxLength: 12 })
+    const between = text.filter((some) => some !== '')
+    const key = 'k:{x}:{y}:{z}'
+    check(
+      fc.property(text, between, between, text, text, (first, second, third, last, rest) => {
+        const map = one(`/${first}{x}${second}{y}${third}{z}${last}`, key)
+        const pattern = new RegExp(`^/${first}([^/]+?)${second}([^/]+?)${third}([^/]+?)${last}$`)
+        for (const path of [`/${rest}`, `/${first}${rest}${last}`, `/${first}a${second}-${third}${rest}${last}`]) {
+          const [, x, y, z] = pattern.exec(path) ?? []
+          assertEquals(map(path), x === undefined ? null : keyTemplate(key).format({ x, y, z }))
+        }
+      }),
+      2000,
+    )
+  })
+
+  it('is not held up by a path that was made for that', () => {
+    const map = one('/x/{a}-{b}-{c}', 'x:{a}:{b}:{c}')
+    for (let n = 0; n < 100; n++) assertEquals(map(`/x/${'-'.repeat(60_000)}/`), null)
+  })
+
   it('takes text around a placeholder as it is, and decodes nothing broken', () => {
     const map = one('/a.b/{id}.html', 'page:{id}')
     assertEquals(['/a.b/x.html', '/aXb/x.html', '/a.b/%E0%A4%A.html'].map(map), ['page:x', null, null])

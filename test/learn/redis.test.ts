@@ -79,6 +79,18 @@ describe('learnFromRedis', () => {
     )
   })
 
+  it('tells of no more keys than the access log keeps, the hottest', async () => {
+    const { store, learn, kept } = await stage(0)
+    for (let n = 0; n < 10_500; n++) store.fill(`film:${n}`, 'x', 60_000)
+    store.counters = new Map(Array.from({ length: 10_500 }, (_, n) => [`film:${n}`, n < 500 ? 6 : 9]))
+    const told = await learn({ capacity: 50_000 })
+    assertEquals([told.keys.read, told.kept, kept().length], [10_500, 10_000, 10_000])
+    assertEquals(
+      kept().some((key) => Number(key.slice(5)) < 500),
+      false,
+    )
+  })
+
   it('takes what was read by readers’ own fills', async () => {
     const { store, learn } = await stage(0)
     store.fill('film:1', 'x', 60_000)

@@ -44,6 +44,14 @@ describe('POST /access', () => {
     assertEquals(s.warmer.calls.length, 1)
   })
 
+  it('takes no reads of prewarm’s own records', async () => {
+    const s = setup()
+    const reads = [{ key: 'prewarm:access:last' }, { key: 'cache:warmup:lock' }, { key: 'a' }]
+    const { body } = await send(s, 'POST', '/access', { reads })
+    const reason = "key is one of prewarm's own"
+    assertEquals([body.accepted, body.reasons], [1, [0, 1].map((index) => ({ index, reason }))])
+  })
+
   const bad: [name: string, body: unknown, field: string][] = [
     ['no reads', {}, 'reads'],
     ['an empty list', { reads: [] }, 'reads'],
@@ -51,6 +59,7 @@ describe('POST /access', () => {
     ['an empty key', { reads: [{ key: 'a' }, { key: '' }] }, 'reads.1.key'],
     ['a key that is too long', { reads: [{ key: 'k'.repeat(4097) }] }, 'reads.0.key'],
     ['a count of 0', { reads: [{ key: 'a', count: 0 }] }, 'reads.0.count'],
+    ['more reads of a key than can be meant', { reads: [{ key: 'a', count: 1_000_001 }] }, 'reads.0.count'],
     ['half a read', { reads: [{ key: 'a', count: 1.5 }] }, 'reads.0.count'],
     ['a time that is none', { reads: [{ key: 'a', at: 'noon' }] }, 'reads.0.at'],
     ['a time without a zone', { reads: [{ key: 'a', at: '2026-03-01T02:00:00' }] }, 'reads.0.at'],

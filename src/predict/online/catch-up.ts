@@ -33,7 +33,7 @@ export interface CaughtUp {
   head: StateHead | null
 }
 
-/** Where folding begins: a state, or none; `replaced`: the id of one that can't be used. */
+/** Where folding begins: a state, or none; `replaced`: its id, or that of one that can't be used. */
 interface Start {
   head: StateHead | null
   packed: string | null
@@ -92,12 +92,12 @@ export class CatchUp {
     const spans = spansBetween({ fromMs, toMs: dueTo(nowMs, windowMs) }, windowMs)
     if (spans.length === 0) return []
     const keys = spans.flatMap(bucketsOf).map(bucketKey)
-    const there = (await this.#options.commands.script(ARE_THERE, keys, [])) as number[]
+    const [serverMs = 0, ...there] = (await this.#options.commands.script(ARE_THERE, keys, [])) as number[]
     const count = windowMs / BUCKET_MS
-    const due = spans.map((span, index) => ({
-      ...span,
-      hasReads: there.slice(index * count, (index + 1) * count).includes(1),
-    }))
+    const due = spans
+      .map((span, index) => ({ ...span, hasReads: there.slice(index * count, (index + 1) * count).includes(1) }))
+      // With a clock that is ahead, what others still read would be lost.
+      .filter(({ toMs }) => toMs <= serverMs)
     const first = due.findIndex(({ hasReads }) => hasReads)
     return head !== null ? due : first === -1 ? [] : due.slice(first)
   }
@@ -124,7 +124,7 @@ export class CatchUp {
     const packed = await this.#options.states.load(of, stored.head.id)
     // It was evicted, or deleted, a moment ago.
     if (packed === null) return { head: null, packed: null, replaced: null }
-    return { head: stored.head, packed, replaced: null }
+    return { head: stored.head, packed, replaced: stored.head.id }
   }
 
   async #foldFrom(start: Start, of: ModelOptions, signal: AbortSignal): Promise<StateHead | null> {
@@ -151,7 +151,7 @@ export class CatchUp {
       }
       head = next
       packed = folded.state
-      replaced = null
+      replaced = id
     }
     return head
   }

@@ -1,5 +1,6 @@
 import { getLogger } from '@logtape/logtape'
 import type { Clock } from '../../clock.ts'
+import { BUCKET_MS } from '../buckets.ts'
 import type { OnlinePredictor } from './predictor.ts'
 import { dueTo, SETTLED_MS } from './spans.ts'
 
@@ -8,6 +9,8 @@ const log = getLogger(['prewarm'])
 /** Pause before it is looked again what another instance folds, or after a failure, ms. */
 const BUSY_MS = 10_000
 const FAILED_MS = 60_000
+/** It is looked again after this at the latest, ms: clocks jump, and windows may get another length. */
+const LONGEST_MS = BUCKET_MS
 /** Instances do not all look in the same moment, ms. */
 const JITTER_MS = 5000
 
@@ -59,6 +62,7 @@ export class FoldLoop {
     }
     const { windowMs } = predictor.status
     const nowMs = clock.nowMs()
-    return dueTo(nowMs, windowMs) + windowMs + SETTLED_MS - nowMs + random() * JITTER_MS
+    const nextMs = dueTo(nowMs, windowMs) + windowMs + SETTLED_MS - nowMs
+    return Math.min(LONGEST_MS, nextMs + random() * JITTER_MS)
   }
 }

@@ -89,8 +89,8 @@ export class OnlinePredictor implements Predictor {
    *
    * @param options `limit`: at most this many keys. `windowMs`: what scores are told for, > 0. @default the model's window.
    * `predictor`: @default the configured one
-   * @throws {PrewarmError} `STORE_UNREACHABLE`, `STORE_REFUSED`; for `onnx` also `MODEL_INVALID`, and `REQUEST_INVALID` where
-   * no model is configured
+   * @throws {PrewarmError} `STORE_UNREACHABLE`, `STORE_REFUSED`; `REQUEST_INVALID` for a limit or time that is none; for `onnx`
+   * also `MODEL_INVALID`, and `REQUEST_INVALID` where no model is configured
    */
   async predict({
     limit,
@@ -101,19 +101,21 @@ export class OnlinePredictor implements Predictor {
     windowMs?: number
     predictor?: PredictorName | undefined
   }): Promise<HotKey[]> {
+    if (Number.isNaN(limit)) throw new PrewarmError('REQUEST_INVALID', 'limit is NaN, expected a number of keys')
+    if (windowMs !== undefined && !(windowMs > 0))
+      throw new PrewarmError('REQUEST_INVALID', `windowMs is ${windowMs}, expected more than 0 ms`)
     const of = this.#of()
     const outside = predictor === 'onnx' ? await this.#outside() : undefined
     const { head, isBusy } = await this.#newest(of)
     if (outside !== undefined) {
-      const histories = await this.#ask({ kind: 'histories', options: of, state: null }, head)
+      const histories = await this.#byState(of, head, (state) =>
+        this.#ask({ kind: 'histories', options: of, state: null }, state),
+      )
       return rankOutside(outside, historiesOf(histories), limit)
     }
-    const top = (state: StateHead | null) => this.#top({ of, predictor, limit }, state, isBusy)
-    const hot = await top(head).catch((error) => {
-      if (!isPrewarmError(error) || (error.code !== 'MODEL_INVALID' && error.code !== 'NOT_FOUND')) throw error
-      log.warn('what was remembered of reads can not be used: {error}', { error })
-      return this.#top({ of, predictor, limit }, null, true)
-    })
+    const hot = await this.#byState(of, head, (state) =>
+      this.#top({ of, predictor, limit }, state, isBusy || state !== head),
+    )
     const isRate = predictor === 'learned' || predictor === 'decayed'
     const scale = isRate && windowMs !== undefined ? windowMs / of.windowMs : 1
     return scale === 1 ? hot : hot.map((one) => ({ ...one, score: one.score * scale }))
@@ -136,17 +138,39 @@ export class OnlinePredictor implements Predictor {
     const { clock } = this.#options
     const answered = new AbortController()
     const late = clock.sleep(PATIENCE_MS, answered.signal).then(() => undefined)
+    let failure: unknown
     try {
       const caughtUp = await Promise.race([this.catchUp(), late])
       if (caughtUp !== undefined) return caughtUp
     } catch (error) {
-      if (isPrewarmError(error) && error.code.startsWith('STORE_')) throw error
-      if (!this.#ending.signal.aborted) log.warn('what was read can not be learned from: {error}', { error })
+      failure = error
     } finally {
       answered.abort()
     }
+    // Redis may refuse to be written to, and tell all the same.
     const stored = await this.#states.head(of)
+    if (failure !== undefined && !this.#ending.signal.aborted)
+      log.warn('what was read can not be learned from: {error}', { error: failure })
     return { isBusy: true, head: stored.is === 'there' ? stored.head : null }
+  }
+
+  /** Goes by a state; by the one that has taken its place meanwhile; by none where it can't be used. */
+  async #byState<T>(
+    of: ModelOptions,
+    head: StateHead | null,
+    work: (state: StateHead | null) => Promise<T>,
+  ): Promise<T> {
+    for (let state = head, isFirst = true; ; isFirst = false) {
+      try {
+        return await work(state)
+      } catch (error) {
+        const code = isPrewarmError(error) ? error.code : ''
+        if (state === null || (code !== 'MODEL_INVALID' && code !== 'NOT_FOUND')) throw error
+        const other = isFirst && code === 'NOT_FOUND' ? await this.#states.head(of) : null
+        if (other?.is !== 'there') log.warn('what was remembered of reads can not be used: {error}', { error })
+        state = other?.is === 'there' ? other.head : null
+      }
+    }
   }
 
   /** @param isBusy what was read before the window that is due next may not be folded yet */

@@ -39,16 +39,14 @@ export function stateKey({ windowMs, capacity }: ModelOptions): string {
 }
 
 /**
- * Stores a state unless the one there is as new: of several instances that fold the same window one is heard, and none goes
- * back. KEYS: the hash. ARGV: ms to keep it, the format, the id of a state that is broken or '', then the new state: its id,
- * the end of its last window, its windows, its scores, itself.
+ * Stores a state in the place of the one it was made of: of several instances that fold the same window one is heard, nobody
+ * goes back, and what somebody has put there meanwhile stays. KEYS: the hash. ARGV: ms to keep it, the format, the id of the
+ * state that gives way or '', then the new state: its id, the end of its last window, its windows, its scores, itself.
  */
 export const STORE_STATE: Script = {
   text: `
-local was = redis.call('HMGET', KEYS[1], 'format', 'id', 'foldedToMs')
-local isBroken = ARGV[3] ~= '' and was[2] == ARGV[3]
-local folded = was[1] == ARGV[2] and tonumber(was[3] or '') or nil
-if folded and folded >= tonumber(ARGV[5]) and not isBroken then return 0 end
+local was = redis.call('HGET', KEYS[1], 'id') or ''
+if was ~= '' and was ~= ARGV[3] then return 0 end
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'format', ARGV[2], 'id', ARGV[4], 'foldedToMs', ARGV[5], 'windows', ARGV[6],
   'scores', ARGV[7], 'state', ARGV[8])
@@ -57,11 +55,12 @@ return 1
 `,
 }
 
-/** Which of the keys are there, as 1 and 0. */
+/** The server's time, ms since 1970; then which of the keys are there, as 1 and 0. */
 export const ARE_THERE: Script = {
   text: `
-local there = {}
-for at, key in ipairs(KEYS) do there[at] = redis.call('EXISTS', key) end
+local time = redis.call('TIME')
+local there = {time[1] * 1000 + math.floor(time[2] / 1000)}
+for _, key in ipairs(KEYS) do there[#there + 1] = redis.call('EXISTS', key) end
 return there
 `,
 }
@@ -86,9 +85,9 @@ export class StateStore {
   }
 
   /**
-   * False: what is there is as new.
+   * False: another one is there by now, and stays.
    *
-   * @param replaced the id of a state that can't be used, however new it is
+   * @param replaced the id of the state that gives way: the one it was made of, or one that can't be used; null: there was none
    */
   async store(of: ModelOptions, head: StateHead, state: string, replaced: string | null): Promise<boolean> {
     const { id, foldedToMs, windows, scores } = head

@@ -20,6 +20,7 @@ export interface ThreadWorkerOptions {
 }
 
 interface Waiting {
+  ask: () => void
   resolve: (answer: Answers[keyof Answers]) => void
   reject: (error: PrewarmError) => void
 }
@@ -35,6 +36,7 @@ export class ThreadWorker implements ModelWorker {
   #takeBackIdle = () => {}
   #nextId = 1
   #hasWarned = false
+  #isClosed = false
 
   constructor(options: ThreadWorkerOptions) {
     this.#options = options
@@ -59,13 +61,31 @@ export class ThreadWorker implements ModelWorker {
     port?.terminate()
   }
 
+  /** Ends the thread for good; what was asked of it fails with `STOPPED`. Safe to call twice. */
+  close(): void {
+    this.#isClosed = true
+    this.#lose(stopped())
+  }
+
   #elsewhere(work: Work, signal?: AbortSignal): Promise<Answers[keyof Answers]> {
-    if (signal?.aborted) return Promise.reject(stopped())
+    if (this.#isClosed || signal?.aborted) return Promise.reject(stopped())
     const id = this.#nextId++
     this.#takeBackIdle()
     return new Promise<Answers[keyof Answers]>((resolve, reject) => {
-      // Whoever gives up ends the thread: it can't be told to stop in the middle.
-      const abort = () => this.#lose(stopped())
+      const ask = () => {
+        try {
+          this.#port ??= this.#start()
+          this.#port.post({ id, work } satisfies ToThread)
+        } catch (error) {
+          this.#lose(lost(error instanceof Error ? error.message : String(error)))
+        }
+      }
+      // Whoever gives up ends the thread: it can't be told to stop in the middle. What others wait for is asked again.
+      const abort = () => {
+        this.rest()
+        mine.reject(stopped())
+        for (const other of [...this.#waiting.values()]) other.ask()
+      }
       const late = () => this.#lose(lost(`no answer within ${DEADLINE_MS} ms`))
       const takeBackDeadline = this.#options.clock.after(DEADLINE_MS, late)
       const end = () => {
@@ -75,8 +95,8 @@ export class ThreadWorker implements ModelWorker {
         if (this.#waiting.size === 0 && this.#port !== undefined)
           this.#takeBackIdle = this.#options.clock.after(IDLE_MS, () => this.rest())
       }
-      signal?.addEventListener('abort', abort, { once: true })
-      this.#waiting.set(id, {
+      const mine: Waiting = {
+        ask,
         resolve: (answer) => {
           end()
           resolve(answer)
@@ -85,13 +105,10 @@ export class ThreadWorker implements ModelWorker {
           end()
           reject(error)
         },
-      })
-      try {
-        this.#port ??= this.#start()
-        this.#port.post({ id, work } satisfies ToThread)
-      } catch (error) {
-        this.#lose(lost(error instanceof Error ? error.message : String(error)))
       }
+      signal?.addEventListener('abort', abort, { once: true })
+      this.#waiting.set(id, mine)
+      ask()
     })
   }
 

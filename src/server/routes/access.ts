@@ -1,4 +1,5 @@
 import { createRoute } from '@hono/zod-openapi'
+import { isOwnKey } from '../../keyspace/known.ts'
 import { refusedTime, type ToldReads } from '../../learn/told.ts'
 import { jsonBody } from '../body.ts'
 import { body, type Deps, json, permit, router, withBody } from '../describe.ts'
@@ -28,9 +29,10 @@ export function accessRoutes({ warmer, access, clock }: Deps) {
     const reasons: { index: number; reason: string }[] = []
     for (const [index, { key, count = 1, at = nowMs, tier }] of c.req.valid('json').reads.entries()) {
       const atMs = typeof at === 'number' ? Math.floor(at) : Date.parse(at)
-      const refused = refusedTime(atMs, nowMs)
-      if (refused === null) taken.push({ key, count, atMs, tier })
-      else reasons.push({ index, reason: `at ${refused}` })
+      const wrongTime = refusedTime(atMs, nowMs)
+      if (isOwnKey(key)) reasons.push({ index, reason: "key is one of prewarm's own" })
+      else if (wrongTime !== null) reasons.push({ index, reason: `at ${wrongTime}` })
+      else taken.push({ key, count, atMs, tier })
     }
     if (taken.length > 0) await warmer.recordReads(taken)
     const told = reasons.slice(0, MAX_REASONS)

@@ -12,7 +12,7 @@ const listed = `a list of 1 to ${MAX_READS} reads`
 
 const Reads = fields({
   key: text(4096),
-  count: number([1, 1_000_000_000, true]).optional().openapi({ description: 'Reads of that key at once; default 1' }),
+  count: number([1, 1_000_000, true]).optional().openapi({ description: 'Reads of that key at once; default 1' }),
   at: z
     .union([z.number(at).min(0, at), z.iso.datetime({ offset: true, error: at })], at)
     .optional()

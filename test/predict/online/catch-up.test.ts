@@ -59,6 +59,19 @@ describe('CatchUp', () => {
     assertEquals(folded, [START + WINDOW])
   })
 
+  it('does not fold what has not ended by the server’s clock, however far ahead its own is', async () => {
+    const redis = new FakeRedis()
+    redis.read(START, { a: 1 })
+    redis.read(START + WINDOW, { a: 1 })
+    redis.nowMs = START + 2 * WINDOW - 1
+    const { predictor, folded } = instance(redis, { clock: at(9) })
+    await predictor.catchUp()
+    assertEquals(folded, [START + WINDOW])
+    redis.nowMs++
+    await predictor.catchUp()
+    assertEquals(folded, [START + WINDOW, START + 2 * WINDOW])
+  })
+
   it('asks once which buckets are there, and reads only those windows', async () => {
     const redis = new FakeRedis()
     redis.read(START, { a: 1 })
@@ -146,6 +159,20 @@ describe('CatchUp', () => {
     const theirs = redis.hashes.get(KEY)?.get('id')
     assertEquals([head?.id, other.predictor.status.foldedToMs], [theirs, START + WINDOW])
     assertEquals(await storedLog(redis), [[0, 1]])
+  })
+
+  it('stores nothing over what somebody has learned from a log meanwhile, however old that is', async () => {
+    const redis = new FakeRedis()
+    redis.read(START, { a: 1 })
+    await instance(redis, { clock: at(1) }).predictor.catchUp()
+    const { predictor } = instance(redis, {
+      clock: at(2),
+      ...foldsBy(async (work, _signal, holder) => {
+        redis.hashes.get(KEY)?.set('id', 'learned')
+        return holder.do(work)
+      }),
+    })
+    assertEquals([(await predictor.catchUp()).head?.id, redis.hashes.get(KEY)?.get('id')], ['learned', 'learned'])
   })
 
   it('folds a window again whose result was never stored', async () => {

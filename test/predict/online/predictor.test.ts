@@ -152,6 +152,68 @@ describe('OnlinePredictor', () => {
     }
   })
 
+  it('answers by what there is where Redis takes nothing', async () => {
+    for (const code of ['STORE_REFUSED', 'STORE_UNREACHABLE'] as const) {
+      const redis = new FakeRedis()
+      redis.read(START, { a: 2 })
+      await instance(redis, { clock: at(1) }).predictor.catchUp()
+      redis.buckets.clear()
+      redis.read(START + WINDOW, { b: 3 })
+      const { predictor, commands } = instance(redis, { clock: at(2) })
+      let tries = 0
+      commands.onCall = () => {
+        const [name, key = ''] = commands.calls.at(-1) ?? []
+        if (name !== 'SCRIPT' || !key.startsWith('prewarm:predict:')) return
+        tries++
+        throw new PrewarmError(code, 'MISCONF Redis takes no writes')
+      }
+      const hot = await predictor.predict({ limit: 9 })
+      assertEquals([hot.map(({ key }) => key), tries], [['b', 'a'], 1])
+    }
+  })
+
+  it('goes by the state that has taken the place of the one it was about to load', async () => {
+    for (const name of ['learned', 'onnx'] as const) {
+      const redis = new FakeRedis()
+      redis.read(START, { a: 2 })
+      await instance(redis, { clock: at(1) }).predictor.catchUp()
+      const outside: OutsideModel = { predict: async (_, rows) => new Float32Array(rows), close: async () => {} }
+      const { predictor, commands } = instance(redis, { clock: at(1), outside: async () => outside })
+      let loads = 0
+      commands.onCall = async () => {
+        const [call, , ...fields] = commands.calls.at(-1) ?? []
+        if (call !== 'HMGET' || !fields.includes('state') || loads++ > 0) return
+        await instance(redis, { clock: at(2) }).predictor.catchUp()
+        redis.buckets.clear()
+      }
+      const hot = await predictor.predict({ limit: 9, predictor: name })
+      assertEquals([hot.map(({ key }) => key), loads], [['a'], 2])
+    }
+  })
+
+  it('knows nothing of keys for an outside model where the state can not be read', async () => {
+    const redis = new FakeRedis()
+    redis.read(START, { a: 2 })
+    await instance(redis, { clock: at(1) }).predictor.catchUp()
+    redis.hashes.values().next().value?.set('state', 'nonsense')
+    const outside: OutsideModel = { predict: async (_, rows) => new Float32Array(rows), close: async () => {} }
+    const { predictor } = instance(redis, { clock: at(1), outside: async () => outside })
+    assertEquals(await predictor.predict({ limit: 9, predictor: 'onnx' }), [])
+  })
+
+  it('refuses what is no limit and no time, and asks nobody', async () => {
+    const { predictor, commands } = instance()
+    for (const [options, text] of [
+      [{ limit: Number.NaN }, 'limit is NaN'],
+      [{ limit: 1, windowMs: 0 }, 'windowMs is 0'],
+      [{ limit: 1, windowMs: Number.NaN }, 'windowMs is NaN'],
+    ] as const) {
+      const error = await assertRejects(() => predictor.predict(options), PrewarmError, text)
+      assertEquals(error.code, 'REQUEST_INVALID')
+    }
+    assertEquals(commands.calls, [])
+  })
+
   it('tells that Redis is away, and works when it is back', async () => {
     const redis = new FakeRedis()
     redis.read(START, { a: 2 })

@@ -17,6 +17,8 @@ export class FakeRedis {
   readonly buckets = new Map<string, Map<string, number>>()
   readonly hashes = new Map<string, Map<string, string>>()
   readonly locks = new LockTable()
+  /** The server's time, ms since 1970. */
+  nowMs = Number.MAX_SAFE_INTEGER
 
   /** Notes reads at `atMs`. */
   read(atMs: number, counts: Record<string, number>): void {
@@ -38,12 +40,10 @@ export class FakeRedis {
           .flatMap(([key, count]) => [key, String(count)]),
       )
       .on('ZREVRANGEBYSCORE', () => [])
-      .onScript(ARE_THERE, (keys) => keys.map((key) => (this.buckets.has(key) ? 1 : 0)))
-      .onScript(STORE_STATE, ([name = ''], [, format, broken, id, foldedToMs, windows, scores, state]) => {
-        const was = fields(name)
-        const isBroken = broken !== '' && was.get('id') === broken
-        const isUsable = was.get('format') === format && !isBroken
-        if (isUsable && Number(was.get('foldedToMs')) >= Number(foldedToMs)) return 0
+      .onScript(ARE_THERE, (keys) => [this.nowMs, ...keys.map((key) => (this.buckets.has(key) ? 1 : 0))])
+      .onScript(STORE_STATE, ([name = ''], [, format, replaced, id, foldedToMs, windows, scores, state]) => {
+        const was = fields(name).get('id') ?? ''
+        if (was !== '' && was !== replaced) return 0
         const all = { format, id, foldedToMs, windows, scores, state } as Record<string, string>
         this.hashes.set(name, new Map(Object.entries(all)))
         return 1

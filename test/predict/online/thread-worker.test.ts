@@ -159,6 +159,31 @@ describe('ThreadWorker', () => {
     await assertRejects(() => clock.until(folding), PrewarmError)
   })
 
+  it('leaves to others what they wait for when one is told to stop', async () => {
+    const [one, two] = [thread({ silent: true }), thread()]
+    const { worker: folds, clock, started } = threadWorker([one, two])
+    const stop = new AbortController()
+    const first = folds.do(work, stop.signal)
+    first.catch(() => {})
+    const second = folds.do(work, never)
+    stop.abort()
+    assertEquals((await assertRejects(() => first, PrewarmError)).code, 'STOPPED')
+    assertEquals([(await clock.until(second)).windows, started(), one.terminated()], [2, 2, 1])
+  })
+
+  it('lets nobody wait when it is closed, and starts nothing more', async () => {
+    const one = thread({ silent: true })
+    const { worker: folds, clock, started } = threadWorker([one, thread()])
+    const folding = folds.do(work)
+    folding.catch(() => {})
+    await turn()
+    folds.close()
+    folds.close()
+    assertEquals((await assertRejects(() => folding, PrewarmError)).code, 'STOPPED')
+    assertEquals((await assertRejects(() => folds.do(work), PrewarmError)).code, 'STOPPED')
+    assertEquals([one.terminated(), started(), clock.pending], [1, 1, 0])
+  })
+
   it('hears nothing that a thread it has ended still says', async () => {
     const one = thread()
     const { worker: folds } = threadWorker([one, thread()])
