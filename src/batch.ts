@@ -93,8 +93,8 @@ export async function runBatch(task: Task, work: Work, options: BatchOptions, ed
   report.done = read.done
   report.originRequests = read.requests
   const encoded = encode(task, read, report, options, clock.nowMs())
-  const entries = options.onlyPresent === true ? await present(encoded, report, edges.store) : encoded
   const readEndNs = clock.nowNs()
+  const entries = options.onlyPresent === true ? await present(encoded, report, edges.store) : encoded
   report.readNs = Math.max(0, readEndNs - startNs - (read.pausedMs ?? 0) * 1e6)
 
   if (options.signal.aborted) throw new PrewarmError('JOB_CANCELLED', cancelled(task).message)

@@ -124,7 +124,6 @@ export class Dispatcher {
     const entry = this.#entries.get(lane)
     lane.stop(failure)
     for (const [batch, worker] of entry?.sent ?? []) this.#options.pool.cancel(worker, batch)
-    if (entry?.sent.size === 0) this.#closeHeldStream(lane)
     this.#afterChange(entry)
   }
 
@@ -252,9 +251,6 @@ export class Dispatcher {
     else lane.settle(unit, end)
     pass?.end(end)
     this.#watchStore(end)
-    // A stream that was stopped holds a connection in its worker until it is told.
-    const isOver = lane.stoppedBy !== null || (lane.isCut && entry.sent.size === 0)
-    if (unit.work.kind === 'page' && isOver && end.status !== 'lost') this.#closeHeldStream(lane)
     this.#options.onBatch?.({ lane, jobId: entry.jobId, traceId: entry.traceId, worker, end, durationNs })
     this.#afterChange(entry)
   }
@@ -278,6 +274,7 @@ export class Dispatcher {
     if (away !== null) for (const lane of [...this.#entries.keys()]) this.stop(lane, away)
   }
 
+  /** A stream that was not read to its end holds a connection in its worker until it is told. */
   #closeHeldStream(lane: Lane): void {
     const held = lane.heldStream
     if (held !== undefined) this.#options.pool.closeStream(held.worker, lane.task.name, held.id)
@@ -291,7 +288,7 @@ export class Dispatcher {
 
   #afterChange(entry: Entry | undefined): void {
     if (entry === undefined) return
-    if (entry.lane.isEnded) this.#entries.delete(entry.lane)
+    if (entry.lane.isEnded && this.#entries.delete(entry.lane)) this.#closeHeldStream(entry.lane)
     entry.onChange()
     this.wake()
   }

@@ -39,6 +39,19 @@ describe('runBatch, memory', () => {
     assertEquals('leftOut' in (await run(6, store, clock)), false)
   })
 
+  it('runBatch does not count as time of the origin how long it looks at what the store holds', async () => {
+    const clock = new FakeClock()
+    const store = new MemoryStore(clock)
+    store.fill('k:2', 'old', 60_000)
+    const ttlsMs = store.ttlsMs.bind(store)
+    store.ttlsMs = (some) => {
+      clock.tick(700)
+      return ttlsMs(some)
+    }
+    const { readNs, writeNs } = await run(6, store, clock, { onlyPresent: true })
+    assertEquals([readNs, writeNs], [0, 700e6])
+  })
+
   it('runBatch tells what a key takes in Redis, the mean of some of all parts of the batch', async () => {
     const clock = new FakeClock()
     for (const count of [1, 16, 17, 100]) {

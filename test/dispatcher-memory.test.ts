@@ -124,6 +124,19 @@ describe('Dispatcher, memory', () => {
     assertEquals([lane.isEnded, lane.tally.keys.written, lane.leftOut], [true, 15, 15])
   })
 
+  it('dispatcher waits no longer than a second to hear how often keys are read', async () => {
+    const clock = new FakeClock()
+    const store = new MemoryStore(clock)
+    store.memory = { ...FULL }
+    store.fill('k:3', 'there', 60_000)
+    const settings = () => ({ guard: true, reserve: 0 })
+    const memory = new MemoryGate({ store, demand: hang, clock, settings })
+    const one = await desk({ clock, memory, batch: (batch, worker) => worker.done(batch) })
+    const lane = one.add('a', 30)
+    await clock.advance(1000)
+    assertEquals([lane.isEnded, lane.tally.keys.written, lane.leftOut], [true, 1, 29])
+  })
+
   it('dispatcher tries one batch of a query in a full Redis, and leaves out the rest if it brings nothing that is there', async () => {
     const leave =
       (present: number): DeskOptions['batch'] =>
@@ -151,6 +164,46 @@ describe('Dispatcher, memory', () => {
     await settled()
     assertEquals([lane.isEnded, lane.isCut, lane.leftOut], [true, true, 500])
     assertEquals(one.worker.received.filter(({ type }) => type === 'closeStream').length, 1)
+  })
+
+  it('dispatcher closes a stream that there is no more room for between two of its pages', async () => {
+    const memory = { ...EMPTY, evictionPolicy: 'noeviction' }
+    const page: DeskOptions['batch'] = (batch, worker) => worker.done(batch, { done: false, bytesPerKey: 10 })
+    const { desk: one, store } = await guardedDesk(memory, { batch: page })
+    const lane = one.add('a', 0, { plan: stream, batchDelayMs: 3000 })
+    await one.clock.advance(1000)
+    assertEquals(await one.sent(), ['a'])
+    store.memory.usedMemoryBytes = 1_000_000
+    await one.clock.advance(10_000)
+    assertEquals([lane.isEnded, lane.isCut, one.dispatcher.queued], [true, true, 0])
+    assertEquals(one.worker.received.filter(({ type }) => type === 'closeStream').length, 1)
+  })
+
+  it('dispatcher closes a stream of which a page could not be looked at', async () => {
+    const failure = { code: 'STORE_UNREACHABLE', message: 'away' } as const
+    const { desk: one } = await guardedDesk(FULL, {
+      batch: ({ id }, worker) => worker.say({ type: 'failed', id, failure, retryable: false }),
+    })
+    const lane = one.add('a', 0, { plan: stream })
+    await settled()
+    assertEquals([lane.isEnded, lane.tally.isBroken], [true, true])
+    assertEquals(one.worker.received.filter(({ type }) => type === 'closeStream').length, 1)
+  })
+
+  it('dispatcher sends nothing of a lane while its keys are looked at, even if the guard is turned off then', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const { desk: one, store, settings } = await guardedDesk(FULL, { batch: (batch, worker) => worker.done(batch) })
+    const ttlsMs = store.ttlsMs.bind(store)
+    store.ttlsMs = async (some) => promise.then(() => ttlsMs(some))
+    for (const key of keys(20)) store.fill(key, 'there', 60_000)
+    const lane = one.add('a', 20)
+    await settled()
+    settings.guard = false
+    one.dispatcher.wake()
+    assertEquals(await one.sent(), [])
+    resolve()
+    await settled()
+    assertEquals([lane.isEnded, lane.leftOut, lane.tally.keys.written], [true, 0, 20])
   })
 
   it('dispatcher sends few keys of a task whose size nobody knows, then as much as there is room for', async () => {

@@ -1,6 +1,7 @@
 import { getLogger } from '@logtape/logtape'
 import type { Clock } from '../clock.ts'
 import type { BatchEnd } from '../pool/member.ts'
+import { NO_DEMAND } from '../predict/demand.ts'
 import { KeySieve, type KeySieveOptions } from '../store/key-sieve.ts'
 import { MemoryGuard } from '../store/memory-guard.ts'
 import type { Store } from '../store/types.ts'
@@ -9,6 +10,7 @@ import type { Lane } from './lane.ts'
 import { memoryReport } from './left-out.ts'
 import { presentKeys } from './tally.ts'
 import type { Unit } from './unit.ts'
+import { within } from './within.ts'
 
 const log = getLogger(['prewarm'])
 
@@ -81,7 +83,7 @@ export class MemoryGate {
         onWarning(text)
       },
     })
-    this.#sieve = new KeySieve(options)
+    this.#sieve = new KeySieve({ ...options, demand: () => within(options.demand, NO_DEMAND, clock) })
   }
 
   /** A job has batches to send. */
@@ -97,6 +99,7 @@ export class MemoryGate {
   async end(jobId: string, lanes: readonly Lane[]): Promise<MemoryReport | null> {
     const evictedBefore = this.#evictedBefore.get(jobId)
     this.#evictedBefore.delete(jobId)
+    for (const lane of lanes) for (const kept of [this.#parked, this.#unsifted, this.#cleared]) kept.delete(lane)
     if (lanes.every(({ leftOut, isCut }) => leftOut === 0 && !isCut)) return null
     await this.#guard.refresh()
     return memoryReport(lanes, this.#guard.state, evictedBefore)
@@ -107,8 +110,10 @@ export class MemoryGate {
    * ended then: all that was left of it is left out.
    */
   ask(lane: Lane): Pass | 'waiting' | 'blocked' {
+    // What is looked at must not be taken meanwhile.
+    if (this.#sifting === lane) return 'waiting'
     if (!this.#options.settings().guard) return this.#pass(lane)
-    if (this.#sifting === lane || this.#isParked(lane)) return 'waiting'
+    if (this.#isParked(lane)) return 'waiting'
     const { name } = lane.task
     const known = this.#bytesPerKey.get(name)
     const most = known === undefined ? FIRST_KEYS : lane.batchSize
@@ -218,12 +223,13 @@ export class MemoryGate {
       const bytesPerKey = this.#sizeOf(lane.task.name)
       const pressure = { state, activeMs, bytesPerKey, pendingBytes: this.#pendingBytes() }
       const { count, stays } = await this.#sieve.sift(keys, pressure)
+      if (lane.isEnded) return
       if (count === 0) this.#parked.add(lane)
       else lane.sift(count, (key) => stays.has(key))
       if (lane.cleared > 0) this.#cleared.add(lane)
     } catch (error) {
       log.warn('what Redis holds could not be looked at: {error}', { error })
-      this.#unsifted.add(lane)
+      if (!lane.isEnded) this.#unsifted.add(lane)
     } finally {
       this.#sifting = undefined
       this.onChange()
@@ -234,7 +240,7 @@ export class MemoryGate {
   #pendingBytes(): number {
     let bytes = 0
     for (const lane of this.#cleared) {
-      if (lane.cleared === 0) this.#cleared.delete(lane)
+      if (lane.isEnded) this.#cleared.delete(lane)
       bytes += lane.cleared * this.#sizeOf(lane.task.name)
     }
     return bytes

@@ -31,7 +31,7 @@ export class PageStream {
     this.#id = options.nameOf(this.#number++)
   }
 
-  /** Where its cursor is held; undefined before its first page has found a worker. */
+  /** Where its cursor is held; undefined before its first page has found a worker, and when it was read to its end. */
   get worker(): number | undefined {
     return this.#worker
   }
@@ -67,7 +67,10 @@ export class PageStream {
     if (end.status === 'done') {
       tally.add(end.report)
       tally.give('failed', end.report.retryKeys.length, end.report.firstError as Failure)
-      if (isCurrent && end.report.done) this.isDone = true
+      if (isCurrent && end.report.done) {
+        this.isDone = true
+        this.#worker = undefined
+      }
       return null
     }
     if (end.status === 'lost') tally.give('unknown', end.keys, end.failure)

@@ -111,7 +111,7 @@ export class KeySieve {
   async #look({ state, activeMs }: Pressure): Promise<Victims> {
     const { clock } = this.#options
     const victims = victimsOf(await this.#sample(), { ...state, activeMs })
-    const nowMs = clock.nowMs()
+    const nowMs = clock.nowNs() / 1e6
     if (nowMs >= this.#total.endsMs) this.#total = { endsMs: nowMs + TOTAL_MS, leftBytes: victims.totalBytes }
     return victims
   }

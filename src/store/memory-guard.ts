@@ -85,7 +85,7 @@ export class MemoryGuard {
 
   /** How long it has been granting, at most five minutes: keys that were not read for longer are not of these grants. ms */
   get activeMs(): number {
-    const nowMs = this.#options.clock.nowMs()
+    const nowMs = this.#nowMs()
     return nowMs - this.#lastGrantMs > QUIET_MS ? 0 : Math.min(QUIET_MS, nowMs - this.#activeSinceMs)
   }
 
@@ -101,7 +101,7 @@ export class MemoryGuard {
       void this.refresh()
       return 'wait'
     }
-    const ageMs = this.#options.clock.nowMs() - this.#toldMs
+    const ageMs = this.#nowMs() - this.#toldMs
     if (this.#mode === 'unbounded' || this.#mode === 'forbidden') {
       if (ageMs >= UNBOUNDED_MS) void this.refresh()
       return 'granted'
@@ -124,7 +124,7 @@ export class MemoryGuard {
 
   /** Takes `bytes` of the room. */
   take(bytes: number): Grant {
-    const nowMs = this.#options.clock.nowMs()
+    const nowMs = this.#nowMs()
     if (nowMs - this.#lastGrantMs > QUIET_MS) this.#activeSinceMs = nowMs
     this.#lastGrantMs = nowMs
     if (this.#mode !== 'bounded' && this.#mode !== 'blind') return NO_GRANT
@@ -152,6 +152,11 @@ export class MemoryGuard {
     return this.#asking
   }
 
+  /** From an arbitrary start: the wall clock may be put back. */
+  #nowMs(): number {
+    return this.#options.clock.nowNs() / 1e6
+  }
+
   async #ask(): Promise<void> {
     const { ask, clock } = this.#options
     // What is on its way may arrive after the answer was made.
@@ -168,7 +173,7 @@ export class MemoryGuard {
       late.catch(() => {})
       answered.abort()
     }
-    this.#toldMs = clock.nowMs()
+    this.#toldMs = this.#nowMs()
     this.#isStale = false
     this.#granted = 0
   }
@@ -181,7 +186,7 @@ export class MemoryGuard {
     if (this.#mode === 'unbounded') return
     if (evictionPolicy === 'volatile-ttl')
       this.#warn('Redis drops the keys that expire soonest first (volatile-ttl): warmed keys with short TTLs go first')
-    const wasAskedLately = this.#options.clock.nowMs() - this.#toldMs < 2 * FAR_MS
+    const wasAskedLately = this.#nowMs() - this.#toldMs < 2 * FAR_MS
     // Keys go although there seemed to be room: others write, or more is written than was thought.
     const isEvicting = before !== undefined && wasAskedLately && evictedKeys > before.evictedKeys
     const limit = Math.floor(maxMemoryBytes * (1 - this.#options.reserve()))

@@ -66,6 +66,21 @@ describe('MemoryGuard', () => {
     await checkAsync(property, 500)
   })
 
+  it('guard asks again when an answer has grown old, also where the wall clock has been put back', async () => {
+    const { guard, clock, log, redis } = guarded()
+    const startMs = clock.nowMs()
+    clock.nowMs = () => startMs - clock.elapsedMs
+    await guard.begin()
+    redis.usedMemoryBytes = 1000
+    clock.tick(1000)
+    assertEquals([guard.room(10), log.asked], ['granted', 2])
+    await turn()
+    assertEquals(guard.room(10), 'full')
+    guard.take(10)
+    clock.tick(5000)
+    assertEquals(guard.activeMs, 5000)
+  })
+
   it('guard asks a handful of times while an empty Redis is filled, and says when it is full', async () => {
     const { guard, redis, log } = guarded({ maxMemoryBytes: 1_000_000 })
     await guard.begin()

@@ -34,12 +34,40 @@ export async function rankChecked(
   } catch (error) {
     if (signal.aborted) throw error
     if (isPrewarmError(error) && error.code === 'ORIGIN_TIMEOUT') throw invalid(`took longer than ${timeoutMs} ms`)
-    throw invalid(`threw: ${redact(error instanceof Error ? error.message : String(error))}`, error)
+    throw invalid(threw(error), error)
   }
   if ((clock.nowNs() - startNs) / 1e6 > timeoutMs) throw invalid(`took longer than ${timeoutMs} ms`)
   const problem = problemOf(ranking, keys)
   if (problem !== null) throw invalid(problem)
-  return ranking
+  return copyOf(ranking)
+}
+
+/**
+ * What another function of a user's strategy gives.
+ *
+ * @param isNumber it must be a finite number
+ * @throws {PrewarmError} `CONFIG_INVALID` naming the function and what is wrong with it
+ */
+export function askChecked<T>(what: string, task: string, ask: () => T, isNumber = true): T {
+  const invalid = (problem: string, cause?: unknown) =>
+    new PrewarmError('CONFIG_INVALID', `${what} ${problem}, for task '${task}'`, { cause })
+  let answer: T
+  try {
+    answer = ask()
+  } catch (error) {
+    throw invalid(threw(error), error)
+  }
+  if (isNumber && !Number.isFinite(answer)) throw invalid(`gave ${String(answer)}, expected a finite number`)
+  return answer
+}
+
+function threw(error: unknown): string {
+  return `threw: ${redact(error instanceof Error ? error.message : String(error))}`
+}
+
+/** It may use its lists again, for another task. */
+function copyOf({ keys, priorities }: Ranking): Ranking {
+  return { keys: [...keys], priorities: typeof priorities === 'number' ? priorities : Float64Array.from(priorities) }
 }
 
 function problemOf(ranking: Ranking, given: readonly string[]): string | null {

@@ -3,7 +3,8 @@ import type { Task } from '../../config/task.ts'
 import { PrewarmError } from '../../errors.ts'
 import { type Demand, NO_DEMAND } from '../../predict/demand.ts'
 import type { JobRequest } from '../../types.ts'
-import { rankChecked } from './checked.ts'
+import { within } from '../within.ts'
+import { askChecked, rankChecked } from './checked.ts'
 import { colonsOf, declaredDepth, templateDepth } from './depth.ts'
 import { BUILT_IN, strategyNames, strategyOf } from './register.ts'
 import {
@@ -37,8 +38,6 @@ export interface JobRankingOptions extends RankingSources {
   request: Pick<JobRequest, 'strategy' | 'order' | 'keys' | 'priority' | 'count'>
 }
 
-/** How long a job waits for reads and costs, ms. */
-const PATIENCE_MS = 1000
 /** Bytes that are sent in a ms: 100 MB/s. */
 const BYTES_PER_MS = 100_000
 /** No key costs less, ms. */
@@ -79,7 +78,8 @@ export class JobRanking {
     this.#strategy = found
     this.name = name
     this.#isGiven = (order ?? (keys !== undefined && strategy === undefined ? 'given' : 'ranked')) === 'given'
-    this.#importances = [...new Set(selected.map((task) => this.importanceOf(task)))].sort((a, b) => b - a)
+    const importances = new Set(selected.map((task) => this.importanceOf(task)))
+    this.#importances = Object.freeze([...importances].sort((a, b) => b - a))
   }
 
   importanceOf(task: Task): number {
@@ -91,14 +91,19 @@ export class JobRanking {
     return (await this.#knowledge()).demand.meanReadsPerHour > 0
   }
 
-  /** Tasks in the steps in which they begin: those of a step when those of the one before are planned. */
+  /**
+   * Tasks in the steps in which they begin: those of a step when those of the one before are planned.
+   *
+   * @throws {PrewarmError} `CONFIG_INVALID` for a strategy of the user's that does not do what it must
+   */
   steps<T extends { task: Task }>(lanes: readonly T[]): T[][] {
-    const { level } = this.#strategy
-    if (level === undefined || this.#isGiven) return [[...lanes]]
+    const strategy = this.#strategy
+    if (strategy.level === undefined || this.#isGiven) return [[...lanes]]
     const { tasks } = this.#options
     const steps = new Map<number, T[]>()
     for (const lane of lanes) {
-      const at = level({ readsPerHour: 0, depth: templateDepth(lane.task, tasks) })
+      const facts = { readsPerHour: 0, depth: templateDepth(lane.task, tasks) }
+      const at = askChecked(this.#nameOf('level'), lane.task.name, () => strategy.level?.(facts) as number)
       steps.set(at, [...(steps.get(at) ?? []), lane])
     }
     return [...steps].sort(([a], [b]) => a - b).map(([, step]) => step)
@@ -135,14 +140,11 @@ export class JobRanking {
    */
   async rankQuery(task: Task, rows: number | null): Promise<number> {
     const importance = this.importanceOf(task)
-    if (this.#isGiven || this.#strategy.rankQuery === undefined) return importance
+    const strategy = this.#strategy
+    if (this.#isGiven || strategy.rankQuery === undefined) return importance
     const context = await this.context(task, null)
-    const priority = this.#strategy.rankQuery(await this.queryFacts(task, rows), context)
-    if (Number.isFinite(priority)) return priority
-    throw new PrewarmError(
-      'CONFIG_INVALID',
-      `strategies.${this.name}.rankQuery gave ${priority} for task '${task.name}', expected a finite number`,
-    )
+    const facts = await this.queryFacts(task, rows)
+    return askChecked(this.#nameOf('rankQuery'), task.name, () => strategy.rankQuery?.(facts, context) as number)
   }
 
   /** What is known of a query's keys. */
@@ -164,7 +166,9 @@ export class JobRanking {
     const { importance, costMs, meanReadsPerHour } = context
     if (this.#isGiven) return { importance }
     const readsPerHour = meanReadsPerHour > 0 ? of.readsPerHour : null
-    return this.#strategy.explain?.(of, context) ?? { importance, readsPerHour, costMs, depth: of.depth }
+    const ask = () => this.#strategy.explain?.(of, context)
+    const own = askChecked(this.#nameOf('explain'), task.name, ask, false)
+    return own ?? { importance, readsPerHour, costMs, depth: of.depth }
   }
 
   async context(task: Task, count: number | null): Promise<StrategyContext> {
@@ -182,6 +186,10 @@ export class JobRanking {
       meanCostMs,
       depth: (key) => declared ?? colonsOf(key),
     }
+  }
+
+  #nameOf(method: 'rankQuery' | 'explain' | 'level'): string {
+    return `strategies.${this.name}.${method}`
   }
 
   #knowledge(): Promise<Known> {
@@ -216,13 +224,4 @@ export function costMsOf({ loadMs, bytes }: TaskCost): number | null {
 
 function firstOf({ keys, priorities }: Ranking, count: number | null): Ranking {
   return { keys: count === null || keys.length <= count ? keys : keys.slice(0, count), priorities }
-}
-
-/** What `ask` answers; `instead` where it takes too long, or throws after all. */
-async function within<T>(ask: () => Promise<T>, instead: T, clock: Clock): Promise<T> {
-  const answered = new AbortController()
-  const late = clock.sleep(PATIENCE_MS, answered.signal).then(() => instead)
-  const answer = await Promise.race([ask().catch(() => instead), late])
-  answered.abort()
-  return answer
 }

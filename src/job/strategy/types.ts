@@ -65,10 +65,13 @@ export interface Strategy {
    * @param keys in the order in which `select` lists them, none twice
    */
   rank(keys: readonly string[], context: StrategyContext): Ranking | PromiseLike<Ranking>
-  /** The priority of a query's batches, which keep the query's order. @default the importance */
+  /** The priority of a query's batches, which keep the query's order; finite. @default the importance */
   rankQuery?(query: QueryFacts, context: StrategyContext): number
   /** What a priority came from. @default importance, reads an hour, cost and depth */
   explain?(of: QueryFacts, context: StrategyContext): Explanation
-  /** Tasks of a higher level are planned, and so begin, only when those of a lower one have been. @default all are of one level */
+  /**
+   * Tasks of a higher level are planned, and so begin, only when those of a lower one have been. Finite; what it throws fails the
+   * whole job with `CONFIG_INVALID`. @default all are of one level
+   */
   level?(query: QueryFacts): number
 }
