@@ -5,7 +5,7 @@ import { copyKeys } from './copy/copy.ts'
 import { rawOf } from './copy/raw-key.ts'
 import { RedisEnd } from './copy/redis.ts'
 import type { CopyReport } from './copy/report.ts'
-import { PrewarmError } from './errors.ts'
+import { PrewarmError, redact } from './errors.ts'
 import type { Runtime } from './runtime/types.ts'
 import { fileTarget } from './snapshot/file.ts'
 import { parseSnapshot } from './snapshot/format.ts'
@@ -24,7 +24,8 @@ const GRACE_MS = 1000
 /**
  * Copies hot keys from one Redis to another: see `copyKeys`. Needs no configuration.
  *
- * @throws {PrewarmError} `USAGE`, `NOT_FOUND`, `SNAPSHOT_INVALID`, `STORE_UNREACHABLE`, `STORE_REFUSED`
+ * @throws {PrewarmError} `USAGE`, `NOT_FOUND`, `SNAPSHOT_INVALID`, `STORE_UNREACHABLE`, `STORE_REFUSED`; `JOB_CANCELLED`,
+ *   `JOB_TIMEOUT` before both servers have answered
  */
 export async function copyBetween(request: CopyRequest, { nowNs }: Runtime): Promise<CopyReport> {
   const { from, to, snapshot, ...options } = request
@@ -37,10 +38,19 @@ export async function copyBetween(request: CopyRequest, { nowNs }: Runtime): Pro
     source.close()
     target.close()
   }
-  const timers = [clock.after(options.timeoutMs + GRACE_MS, close)]
+  let isLate = false
+  const late = () => {
+    isLate = true
+    close()
+  }
+  const timers = [clock.after(options.timeoutMs + GRACE_MS, late)]
   options.signal.addEventListener('abort', () => timers.push(clock.after(GRACE_MS, close)))
   try {
     return await copyKeys({ source, target, clock }, { ...options, keys })
+  } catch (error) {
+    if (options.signal.aborted) throw new PrewarmError('JOB_CANCELLED', 'interrupted')
+    if (!isLate) throw error
+    throw new PrewarmError('JOB_TIMEOUT', `Not both servers answered within --timeout: ${redact(`${from}, ${to}`)}`)
   } finally {
     for (const takeBack of timers) takeBack()
     close()

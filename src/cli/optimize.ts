@@ -69,11 +69,12 @@ function headline({ tasksOptimized, changes }: Optimization, apply: boolean): st
 }
 
 function appliedText({ applied }: Optimization): string[] {
-  const { added = [], removed = [], paused = [] } = applied ?? {}
+  const { added = [], removed = [], paused = [], resumed = [] } = applied ?? {}
   const lines = [
     ...(added.length === 0 ? [] : [`registered  ${added.join(', ')}`]),
     ...(removed.length === 0 ? [] : [`removed     ${removed.join(', ')}`]),
     ...(paused.length === 0 ? [] : [`paused      ${paused.join(', ')}`]),
+    ...(resumed.length === 0 ? [] : [`goes on     ${resumed.join(', ')}`]),
   ]
   return lines.length === 0 ? [] : ['', ...lines, 'take it back with `prewarm optimize --revert`']
 }

@@ -51,7 +51,10 @@ function saveCommand(cli: Cli): Command {
   return configuredCommand('save', 'Save which keys are hot now', 'prewarm snapshot save hot.ndjson.gz')
     .argument('[TO]', PLACE)
     .option('--limit <N>', 'at most this many keys, the hottest', numberOf('--limit', FLAG_BOUNDS.count))
-    .option('--force', 'replace also a list that is worth more: one of more than twice as many keys, younger than 24 h')
+    .option(
+      '--force',
+      'replace also what is worth more: a list of more than twice as many keys, younger than 24 h, or a file that is no snapshot',
+    )
     .action(async (to: string | undefined, flags: SaveFlags) => {
       const config = await settle(cli, flags)
       requireRedis(config)

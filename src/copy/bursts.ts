@@ -8,6 +8,8 @@ export interface BurstsOptions {
   heat: ServerFacts['heat']
   /** What the target's clock is ahead of the source's, ms. */
   skewMs: number
+  /** From before anything was read. */
+  ticket: string
   /** Of the source and the target, for errors. */
   versions: readonly [source: string, target: string]
   /** Where it is counted. */
@@ -71,8 +73,7 @@ export class Bursts {
 
   /** prewarm's own records: counted nowhere. Returns how many were added. */
   async copyRecords(keys: readonly RawKey[]): Promise<number> {
-    const { target, source, heat } = this.#options
-    const ticket = await target.begin()
+    const { target, source, heat, ticket } = this.#options
     const dumped = (await source.dump(keys, heat)).filter((one) => one !== null)
     const restored = await target.restore(
       dumped.map((one) => this.#shifted(one)),
@@ -96,9 +97,7 @@ export class Bursts {
   }
 
   async #send(burst: readonly Sized[]): Promise<'all' | 'full'> {
-    const { source, target, heat, report } = this.#options
-    // Before they are read: what is changed at the target from here on is newer.
-    const ticket = await target.begin()
+    const { source, target, heat, ticket, report } = this.#options
     const dumped = (
       await source.dump(
         burst.map(({ key }) => key),

@@ -42,7 +42,7 @@ const SKEW_MS = 1000
 
 /**
  * Copies hot keys from a warm server to a cold one, hottest first: only what is not there, with what it has left to live and how
- * hot it is, and never over or after a change that was made at the target meanwhile. prewarm's own records are left out, except
+ * hot it is, and never over or after a change that was made at the target, as far as that remembers it. prewarm's own records are left out, except
  * the versions of copied keys and of tags. What goes wrong on the way is told in the report.
  *
  * @throws {PrewarmError} `USAGE` where both are the same, `STORE_UNREACHABLE`, `STORE_REFUSED` before the first key
@@ -61,11 +61,14 @@ export async function copyKeys(parts: CopyParts, options: CopyOptions): Promise<
   }
   const cut = (): CopyEnding => (options.signal.aborted ? 'interrupted' : 'deadline')
   try {
+    // Before anything is read: what is filled at the target from here on is newer.
+    const ticket = options.dryRun ? '' : await target.begin()
     const chosen = await choose(parts, { ...options, signal }, from, report)
     report.chosen = report.left = chosen.length
     report.hottest = chosen.slice(0, TOP).map(({ key, heat }) => ({ key: textOf(key), heat }))
     const skewMs = Math.abs(to.nowMs - from.nowMs) > SKEW_MS ? to.nowMs - from.nowMs : 0
-    const bursts = new Bursts({ source, target, heat: from.heat, skewMs, versions: [from.version, to.version], report })
+    const versions = [from.version, to.version] as const
+    const bursts = new Bursts({ source, target, heat: from.heat, skewMs, ticket, versions, report })
     if (!options.dryRun && !signal.aborted) report.tags = await copyTags(parts, bursts, signal)
     report.ended = await copyAll(chosen, bursts, parts, { ...options, signal }, report)
     if (report.ended === 'interrupted') report.ended = cut()

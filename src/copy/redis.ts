@@ -3,6 +3,7 @@ import { Redis } from 'ioredis'
 import type { Clock } from '../clock.ts'
 import { Connection } from '../coordination/connection.ts'
 import type { Script } from '../coordination/types.ts'
+import { isPrewarmError, PrewarmError, redact } from '../errors.ts'
 import { BEGIN_WARMING } from '../store/changes.ts'
 import { isReply } from '../store/redis-errors.ts'
 import { runIdOf } from '../store/redis-info.ts'
@@ -36,7 +37,9 @@ export class RedisEnd implements CopySource, CopyTarget {
     })
   }
 
+  /** @throws {PrewarmError} `USAGE` for a database that the server has not, `STORE_*` */
   async server(): Promise<ServerFacts> {
+    await this.#select()
     const [server, memory, time] = await this.#run('INFO', (redis) =>
       Promise.all([redis.info('server'), redis.info('memory'), redis.time()]),
     )
@@ -132,6 +135,17 @@ export class RedisEnd implements CopySource, CopyTarget {
   /** Safe to call twice; what waits fails. */
   close(): void {
     this.#connection.close()
+  }
+
+  /** The client goes on in database 0 where there is none such. */
+  async #select(): Promise<void> {
+    try {
+      await this.#run('SELECT', (redis) => redis.select(redis.options.db ?? 0))
+    } catch (error) {
+      if (!isPrewarmError(error) || !/not an integer|DB index|out of range/.test(error.message)) throw error
+      const message = `The server has no such database as ${redact(this.url)} names: end the URL with one that is there, as in /0`
+      throw new PrewarmError('USAGE', message, { cause: error })
+    }
   }
 
   #run<T>(name: string, work: (redis: Redis) => Promise<T>): Promise<T> {

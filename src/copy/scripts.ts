@@ -1,33 +1,38 @@
-import { ABSENT_PREFIX, LEASE_PREFIX } from '../cache/script-parts.ts'
+import { ABSENT_PREFIX, COMMON, LEASE_PREFIX } from '../cache/script-parts.ts'
 import type { Script } from '../coordination/types.ts'
 import { CHANGES_LUA, FILLED_KEY } from '../store/changes.ts'
 
 /**
  * One key of the source as it is now: what DUMP gives, when it expires (-1: never), its version where that lies beside it, how
- * hot it is (-1: not told). Nothing where it is not there. The heat comes first: DUMP counts as a use.
+ * hot it is (-1: not told). Nothing where it is not there, or bears a tag that was invalidated: the tag's version may have been
+ * copied before that. The heat comes first: DUMP counts as a use.
  *
  * KEYS: the key, its version's key. ARGV: `FREQ` or `IDLETIME`.
  */
 export const DUMP: Script = {
-  text: `
+  text: `${COMMON}
 local heat = redis.pcall('OBJECT', ARGV[1], KEYS[1])
 if type(heat) ~= 'number' then heat = -1 end
 local payload = redis.call('DUMP', KEYS[1])
 if not payload then return nil end
+-- Of another type it is an error, and bears none.
+local value = redis.pcall('GET', KEYS[1])
+if type(value) == 'string' and not tags_hold(value) then return nil end
 local version = redis.pcall('GET', KEYS[2])
 if type(version) ~= 'string' then version = '' end
 -- Redis before 7.0 does not know PEXPIRETIME.
 local expires = redis.pcall('PEXPIRETIME', KEYS[1])
 if type(expires) == 'table' then
-  local time, left = redis.call('TIME'), redis.call('PTTL', KEYS[1])
-  expires = left < 0 and -1 or time[1] * 1000 + math.floor(time[2] / 1000) + left
+  local left = redis.call('PTTL', KEYS[1])
+  expires = left < 0 and -1 or now_ms + left
 end
 return {payload, string.format('%.0f', expires), version, heat}`,
 }
 
 /**
  * Adds keys to the target. A letter for each comes out, and an error's text where it is `f`: `w` copied, `p` there already, `n` it
- * was changed or filled there after the ticket, is being loaded by a reader, is known to be nowhere, or has another version,
+ * was changed there as far as is remembered, or filled after the ticket, is being loaded by a reader, is known to be nowhere, or
+ * has another version,
  * `e` it has expired, `o` no memory: then none that follows was tried either, `f` refused.
  *
  * The version is written first: a value without it could be replaced by an older one.
@@ -40,7 +45,8 @@ export const RESTORE: Script = {
 local ticket = tonumber(ARGV[1])
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-local refused = refusals(ticket, KEYS, 1, #KEYS)
+-- So many changes since the ticket that some were forgotten, or all of them.
+local is_forgotten = refusals(ticket, KEYS, 1, #KEYS) == true
 
 local function newer(a, b)
   if #a ~= #b then return #a > #b end
@@ -48,7 +54,7 @@ local function newer(a, b)
 end
 
 local function stays_away(i, key, version)
-  if refused == true or (refused and refused[i]) then return true end
+  if is_forgotten or score(CHANGES, member(key)) then return true end
   if (tonumber(redis.call('ZSCORE', '${FILLED_KEY}', member(key)) or nil) or -1) > ticket then return true end
   if redis.call('EXISTS', '${ABSENT_PREFIX}' .. key, '${LEASE_PREFIX}' .. key) > 0 then return true end
   local theirs = redis.call('GET', 'prewarm:version:' .. key)

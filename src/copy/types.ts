@@ -52,7 +52,7 @@ export interface CopyTarget {
   /** @throws {PrewarmError} `STORE_UNREACHABLE`, `STORE_REFUSED` */
   memory(): Promise<{ usedBytes: number; maxBytes: number }>
   present(keys: readonly RawKey[]): Promise<boolean[]>
-  /** A ticket for what is dumped from now on: see `store/changes.ts`. */
+  /** A ticket for what is read from now on: see `store/changes.ts`. */
   begin(): Promise<string>
   /** Adds keys; replaces none. In one step for each call, so that no change gets in between. */
   restore(dumped: readonly Dumped[], ticket: string): Promise<Restored[]>

@@ -69,7 +69,11 @@ export async function applyChanges(
   }
   const steps = new Steps()
   for (const [name, spec] of targets) {
-    if (spec !== null) await put(steps, schedules, name, spec, views.get(name))
+    if (spec === null) continue
+    const there = views.get(name)
+    await put(steps, schedules, name, spec, there)
+    // Paused by hand, while the old one went on, which is now to be paused.
+    if (there?.paused && views.get(spec.replaces as string)?.paused === false) await resume(steps, schedules, name)
   }
   for (const base of replacedBy([...views.values()], targets)) {
     if (views.get(base)?.paused === false) await pause(steps, schedules, base)
@@ -89,16 +93,16 @@ export async function revertChanges(schedules: Schedule): Promise<Touched> {
   const optimized = views.filter(isOptimized)
   const bases = new Set(optimized.map(({ spec }) => spec.replaces))
   const steps = new Steps()
-  for (const { name } of views.filter((view) => bases.has(view.name) && view.paused)) {
-    const again = () => schedules.pause(name)
-    await steps.do('resumed', name, () => schedules.resume(name), again)
-  }
+  for (const { name } of views.filter((view) => bases.has(view.name) && view.paused))
+    await resume(steps, schedules, name)
   for (const view of optimized) await remove(steps, schedules, view)
   return steps.touched
 }
 
 function replacedBy(views: readonly ScheduleView[], targets: ReadonlyMap<string, ScheduleSpec | null>): Set<string> {
-  const kept = views.filter((view) => isOptimized(view) && !targets.has(view.name)).map(({ spec }) => spec)
+  const kept = views
+    .filter((view) => isOptimized(view) && !view.paused && !targets.has(view.name))
+    .map(({ spec }) => spec)
   const added = [...targets.values()].flatMap((spec) => spec ?? [])
   return new Set([...kept, ...added].flatMap(({ replaces }) => replaces ?? []))
 }
@@ -120,6 +124,15 @@ async function pause(steps: Steps, schedules: Schedule, name: string): Promise<v
     name,
     () => schedules.pause(name),
     () => schedules.resume(name),
+  )
+}
+
+async function resume(steps: Steps, schedules: Schedule, name: string): Promise<void> {
+  await steps.do(
+    'resumed',
+    name,
+    () => schedules.resume(name),
+    () => schedules.pause(name),
   )
 }
 

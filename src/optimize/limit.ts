@@ -7,9 +7,9 @@ const HOUR_MS = 3_600_000
 /** A key is worth a place if it is read so often in its life, or is among those that bear this share of all reads. */
 const MIN_READS = 1
 const BORNE = 0.95
-/** Limits that differ by less are the same. */
+/** Limits that differ by less are the same: reads that vary by a fifth either way do not move it to and fro. */
 const LESS = 0.8
-const MORE = 1.25
+const MORE = 1.5
 /** Keys of a run, at most. */
 const MAX_LIMIT = 1_000_000
 

@@ -47,11 +47,19 @@ export function targetSpecs(
     bases.add(base)
     targets.set(optimizedName(task), changedSpec(declared, { ...current.spec, replaces: base }, own))
   }
-  for (const base of bases) {
+  for (const { name, origin, spec } of records) {
+    if (!isOptimized({ origin, spec }) || name === restName(spec.replaces as string)) continue
+    // The task is declared no more.
+    if (spec.tasks?.some((task) => tasks.has(task)) === false) targets.set(name, null)
+  }
+  const running = records.filter((record) => isOptimized(record) && !record.paused)
+  for (const base of new Set([...bases, ...running.map(({ spec }) => spec.replaces as string)])) {
     const record = byName.get(base)
     const name = restName(base)
-    const rest = record === undefined ? null : restOf(record.spec, base, targets, records, tasks)
-    if (rest !== null || byName.has(name)) targets.set(name, rest)
+    const rest = record === undefined ? null : restOf(record.spec, base, records, tasks, targets)
+    const isThere = byName.has(name)
+    // Of what did not change only what was declared since: what is there follows by itself.
+    if (bases.has(base) ? rest !== null || isThere : rest !== null && !isThere) targets.set(name, rest)
   }
   return targets
 }
@@ -83,13 +91,13 @@ function limitTo(task: Task, spec: ScheduleSpec, limit: number): void {
   if (spec.limit !== undefined || own === undefined || limit < own) spec.limit = limit
 }
 
-/** What of a schedule nothing else runs: its other tasks, and its prediction. Null: nothing. */
+/** What of the schedule `base` nothing else runs: its other tasks, and its prediction. Null: nothing. */
 function restOf(
   spec: ScheduleSpec,
   base: string,
-  targets: ReadonlyMap<string, ScheduleSpec | null>,
   records: readonly ScheduleRecord[],
   tasks: Tasks,
+  targets: ReadonlyMap<string, ScheduleSpec | null> = new Map(),
 ): ScheduleSpec | null {
   const isOwn = (task: string) => {
     const name = optimizedName(task)
@@ -106,6 +114,21 @@ function restOf(
     params: paramsFor(left, spec.params),
     replaces: base,
   })
+}
+
+/**
+ * `spec` of the schedule `name` as it is under this configuration: what was registered for the tasks that stay as they were
+ * follows the schedule that it runs instead of, with tasks that were declared since, and without those that are gone.
+ */
+export function followingSpec(
+  name: string,
+  spec: ScheduleSpec,
+  records: readonly ScheduleRecord[],
+  tasks: Tasks,
+): ScheduleSpec {
+  const { replaces: base } = spec
+  const record = base === undefined || name !== restName(base) ? undefined : records.find((one) => one.name === base)
+  return (record && restOf(record.spec, record.name, records, tasks)) ?? spec
 }
 
 /** Those that one of the tasks declares. */

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts'
 import type { Config } from '../config/load.ts'
 import { isLater } from '../coordination/schedule-run.ts'
 import type { ScheduleRecord, ScheduleSpec, ScheduleStore } from '../coordination/types.ts'
+import { followingSpec } from '../optimize/specs.ts'
 import { type Due, dueAfter } from './due.ts'
 import { type Timetable, timetable } from './next-run.ts'
 import { declaredSchedules, specWithDefaults } from './spec.ts'
@@ -112,6 +113,12 @@ export class KnownSchedules {
       const stored = this.#stored.find((record) => record.name === name)
       const state = stored ?? { paused: false, lastRunAt: null, lastStatus: null, lastJobId: null }
       records.set(name, { ...state, name, spec, origin: 'config' })
+    }
+    const all = [...records.values()]
+    for (const one of all) {
+      if (one.origin !== 'custom') continue
+      const { tasks } = this.#options.config()
+      records.set(one.name, { ...one, spec: followingSpec(one.name, one.spec, all, tasks) })
     }
     for (const name of this.entries.keys()) if (!records.has(name)) this.entries.delete(name)
     for (const record of records.values()) this.#update(record)

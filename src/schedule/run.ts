@@ -193,9 +193,12 @@ export class Runs {
   }
 }
 
-/** Its name; not that of the locks for warming at the start and for the hit rate, which are held for other reasons. */
+/** Locks that are held for other reasons: for warming at the start, for the hit rate, for folding a window. */
+const TAKEN = ['warmup', 'rewarm', 'predict']
+
+/** Its name, unless another lock is called that. */
 function lockOf(schedule: string): string {
-  return schedule === 'warmup' || schedule === 'rewarm' ? `schedule:${schedule}` : schedule
+  return TAKEN.includes(schedule) ? `schedule:${schedule}` : schedule
 }
 
 /** A declared schedule's parameters may be what JSON does not know; they are the configuration's anyway. */

@@ -63,6 +63,6 @@ function show(value: unknown): FieldError['value'] {
   if (value === undefined || value === null) return null
   if (typeof value === 'number' || typeof value === 'boolean')
     return Number.isFinite(Number(value)) ? value : String(value)
-  if (typeof value !== 'string') return Array.isArray(value) ? 'a list' : 'an object'
+  if (typeof value !== 'string') return Array.isArray(value) ? `a list of ${value.length}` : 'an object'
   return redact(value.length > 100 ? `${value.slice(0, 100)}…` : value)
 }

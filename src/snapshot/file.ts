@@ -63,15 +63,18 @@ async function textOf(name: string, bytes: Uint8Array): Promise<string> {
     return new TextDecoder('utf-8', { fatal: true }).decode(plain)
   } catch (error) {
     if ((error as { code?: string }).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(name, MAX_BYTES + 1, MAX_BYTES)
-    throw invalid(name, isPacked ? 'is packed, and cut or damaged' : 'is no text', error)
+    throw isPacked ? invalid(name, 'is packed, and cut or damaged', error) : invalid(name, 'is no text', error, 'other')
   }
 }
 
 async function writeWhole(name: string, path: string, text: string, signal: AbortSignal): Promise<void> {
+  if (text.length > MAX_BYTES) throw tooLarge(name, text.length, MAX_BYTES, 'would have')
   const folder = dirname(path)
   await mkdir(folder, { recursive: true })
   await removeDrafts(folder, basename(path))
   const bytes = path.endsWith('.gz') ? await pack(text) : new TextEncoder().encode(text)
+  const max = path.endsWith('.gz') ? MAX_PACKED_BYTES : MAX_BYTES
+  if (bytes.length > max) throw tooLarge(name, bytes.length, max, 'would have')
   const draft = `${path}.${randomBytes(6).toString('hex')}.draft`
   try {
     const file = await open(draft, 'wx', 0o600)
@@ -106,11 +109,13 @@ async function removeDrafts(folder: string, name: string): Promise<void> {
   }
 }
 
-function invalid(name: string, what: string, error: unknown): PrewarmError {
+function invalid(name: string, what: string, error: unknown, detail?: string): PrewarmError {
   const reason = error instanceof Error ? error.message : String(error)
-  return new PrewarmError('SNAPSHOT_INVALID', `${name} ${what}: ${reason}`, { cause: error })
+  return new PrewarmError('SNAPSHOT_INVALID', `${name} ${what}: ${reason}`, { cause: error, detail })
 }
 
-function tooLarge(name: string, bytes: number, max: number): PrewarmError {
-  return new PrewarmError('SNAPSHOT_INVALID', `${name} has ${bytes} bytes, expected at most ${max}: it is no snapshot`)
+function tooLarge(name: string, bytes: number, max: number, has = 'has'): PrewarmError {
+  const fix = has === 'has' ? 'it is no snapshot' : 'save fewer keys'
+  const message = `${name} ${has} ${bytes} bytes, expected at most ${max}: ${fix}`
+  return new PrewarmError('SNAPSHOT_INVALID', message, { detail: 'other' })
 }

@@ -44,6 +44,11 @@ export function parseSnapshot(text: string, name: string): Snapshot {
   return { ...header, entries }
 }
 
+/** Whether a first line may be a snapshot's, be it cut: what begins with another one is no snapshot. */
+export function mayBeHead(line: string): boolean {
+  return line === '' || /^\s*\{\s*"prewarm"/.test(line)
+}
+
 /** The head alone. @throws as {@linkcode parseSnapshot} */
 export function parseHeader(line: string, name: string): SnapshotHeader {
   if (line === '') throw invalid(name, 1, 'a head such as {"prewarm":"snapshot","version":1,…}; it is empty')

@@ -84,10 +84,12 @@ export class SnapshotKeeper {
     const { snapshots, settings } = this.#options
     const { to = '', everyMs = 0 } = settings() ?? {}
     await this.#under(
-      isRedisTarget(to) ? `snapshot:${to.slice(6).replaceAll('.', '-')}` : null,
+      isRedisTarget(to) ? `snapshot:save:${to.slice(6).replaceAll('.', '-')}` : null,
       'saved',
       async (lost) => {
-        if (ifOld && (await this.#ageMs()) < everyMs / 2) return
+        const ageMs = ifOld ? await this.#ageMs() : Number.POSITIVE_INFINITY
+        // Below 0 a clock was ahead.
+        if (ageMs >= 0 && ageMs < everyMs / 2) return
         const outcome = await snapshots.save({ signal: AbortSignal.any([signal, ...lost]) })
         if (outcome.saved) log.debug('snapshot {to} saved: {keys} keys', { ...outcome })
         else log.info('snapshot {to} stays as it is: {reason}', { ...outcome })

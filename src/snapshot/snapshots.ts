@@ -5,7 +5,7 @@ import { isPrewarmError, PrewarmError } from '../errors.ts'
 import type { Store } from '../store/types.ts'
 import type { JobRequest } from '../types.ts'
 import { configVersion } from './config-version.ts'
-import { formatSnapshot, parseHeader, parseSnapshot } from './format.ts'
+import { formatSnapshot, mayBeHead, parseHeader, parseSnapshot } from './format.ts'
 import { keptReason } from './keep.ts'
 import { type LoadCounts, type LoadEnd, type LoadParts, loadEntries } from './load.ts'
 import { checkTarget } from './target.ts'
@@ -67,6 +67,8 @@ export interface LoadOutcome extends LoadEnd {
 const KEYS = 10_000
 const TIMEOUT_MS = 120_000
 const CONNECT_MS = 5000
+/** Why something that is there stays. */
+const NO_SNAPSHOT = 'it is no snapshot'
 const NEVER = new AbortController().signal
 
 /** Saves the ranked list of hot keys, and warms it again. */
@@ -176,12 +178,14 @@ export class Snapshots {
   async #keptReason(target: SnapshotTarget, now: Parameters<typeof keptReason>[1]): Promise<string | null> {
     try {
       const line = await target.readHead()
+      if (line !== null && !mayBeHead(line)) return NO_SNAPSHOT
       const reason = keptReason(line === null ? null : parseHeader(line, target.name), now)
       // One that can't be loaded is worth nothing.
       if (reason !== null) parseSnapshot((await target.read()) ?? '', target.name)
       return reason
     } catch (error) {
-      if (isPrewarmError(error) && error.code === 'SNAPSHOT_INVALID') return null
+      if (isPrewarmError(error) && error.code === 'SNAPSHOT_INVALID')
+        return error.detail === 'other' ? NO_SNAPSHOT : null
       throw error
     }
   }

@@ -30,7 +30,7 @@ export interface SnapshotTarget {
   /**
    * Its whole text; null: there is none.
    *
-   * @throws {PrewarmError} `SNAPSHOT_INVALID` if it can't be read, `STORE_UNREACHABLE`, `STORE_REFUSED`
+   * @throws {PrewarmError} `SNAPSHOT_INVALID` if it can't be read (`detail` 'other': it is no snapshot at all), `STORE_UNREACHABLE`, `STORE_REFUSED`
    */
   read(): Promise<string | null>
   /** Its first line; null: there is none. @throws as `read` */

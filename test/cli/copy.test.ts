@@ -68,12 +68,35 @@ describe('`prewarm copy`', () => {
     assertEquals([rest.answer.present, rest.answer.copied], [copied, 600 - copied])
   })
 
+  it('ends at once where a server does not answer, interrupted or by its deadline', SLOW, async () => {
+    const stalled = await startRedisServer()
+    const args = ['copy', '--from', servers[0].url, '--to', stalled.url.replace('://', '://u:secret@')]
+    try {
+      stalled.pause()
+      const late = await machine.json(...args, '--timeout', '200ms')
+      assertEquals([late.code, late.answer.error.code], [1, 'JOB_TIMEOUT'])
+      assert(!JSON.stringify(late).includes('secret'), late.stderr)
+      const { child, finished } = machine.start(...args)
+      await until(async () => ((await from.call('CLIENT', 'LIST')) as string).includes('name=prewarm-copy'))
+      child.kill('SIGINT')
+      const { code, stderr } = await finished
+      assertEquals([code, stderr], [130, 'error: interrupted\n'])
+    } finally {
+      await stalled.stop()
+    }
+  })
+
   it('refuses what can not be meant, and tells of a server that is away', SLOW, async () => {
     const same = await machine.json('copy', '--from', servers[0].url, '--to', servers[0].url)
     assertEquals([same.code, same.answer.error.code], [2, 'USAGE'])
     const hidden = await machine.json('copy', '--from', servers[0].url, '--to', `${servers[0].url}/0`)
     assertEquals([hidden.code, hidden.answer.error.code], [2, 'USAGE'])
     assertStringIncludes(hidden.answer.error.message, 'the same database of the same server')
+    for (const database of ['99', 'films']) {
+      const wrong = await machine.json('copy', '--from', servers[0].url, '--to', `${servers[1].url}/${database}`)
+      assertEquals([wrong.code, wrong.answer.error.code, await to.dbsize()], [2, 'USAGE', 0])
+      assertStringIncludes(wrong.answer.error.message, `/${database}`)
+    }
     const stars = await machine.json('copy', ...urls, '--match', '*a*b*c*d*e*')
     assertEquals([stars.code, stars.answer.error.code], [2, 'USAGE'])
     assertEquals((await machine.run('copy', '--from', servers[0].url)).code, 2)

@@ -187,6 +187,44 @@ describe('copying between two servers', () => {
       }),
     )
 
+    it('of a key that was deleted, or set, at the target before: then, or while others were copied', TIMEOUT, () =>
+      ends(async () => {
+        await old()
+        for (let at = 0; at < 600; at++) await from.restore(`hot:${at}`, 0, await dumpOf(from, 'v'), 'FREQ', 255)
+        await cache.delete('film:1')
+        await cache.set('film:3', 'new', { ttl: '1h' })
+        await to.unlink('film:3')
+        await from.set('film:3', '"old"', 'EX', 1000)
+        let bursts = 0
+        // The films come last, in the second burst.
+        const report = await copy({}, async () => void (++bursts === 1 && (await cache.delete('film:2'))))
+        assertEquals([bursts, report.copied, report.newer], [2, 600, 3])
+        assertEquals(await to.exists('film:1', 'film:2', 'film:3'), 0)
+      }),
+    )
+
+    it('of a tag that was invalidated at the source after the tags were copied', TIMEOUT, () =>
+      ends(async () => {
+        await using source = await createCache({ redis: servers[0].url, env: {}, memory: false })
+        await source.set('news:1', 'old', { tags: ['news'], ttl: '1h' })
+        await source.set('news:2', 'good', { tags: ['fresh'], ttl: '1h' })
+        let invalidated: Promise<void> | undefined
+        class Late extends RedisEnd {
+          override async bytesOf(keys: readonly RawKey[]): Promise<(number | null)[]> {
+            invalidated ??= source.invalidateTags('news')
+            await invalidated
+            return super.bytesOf(keys)
+          }
+        }
+        const [one, other] = [new Late({ url: servers[0].url, clock }), new RedisEnd({ url: servers[1].url, clock })]
+        const report = await copyKeys({ source: one, target: other, clock }, options)
+        one.close()
+        other.close()
+        assertEquals([report.tags, report.copied, report.gone], [2, 1, 1])
+        assertEquals([await cache.get('news:1'), await cache.get('news:2')], [undefined, 'good'])
+      }),
+    )
+
     it('also where the target was emptied meanwhile', TIMEOUT, () =>
       ends(async () => {
         await old()

@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, beforeEach, describe, it } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import { assert, assertEquals, assertRejects, assertStringIncludes } from '@std/assert'
 import type { Redis } from 'ioredis'
 import type { RedisCommands } from '../../src/coordination/redis-commands.ts'
@@ -183,6 +184,28 @@ describe('snapshots', () => {
       assertEquals((await other.snapshots.load({ from: to, anyConfig: true })).loaded, 1500)
     },
   )
+
+  it('never replace a file that is no snapshot, unless told', TIMEOUT, async () => {
+    await using warmer = await createWarmer({ env: {}, config: config() })
+    await readOf(films(5))
+    const cases: [name: string, held: Uint8Array, isKept: boolean][] = [
+      ['prewarm.config.ts', Buffer.from('export default {}\n'), true],
+      ['other.ndjson', Buffer.from('{"key":"a"}\n'), true],
+      ['access.log.gz', gzipSync('GET /\n'), true],
+      ['picture.png', Buffer.from([0x89, 0x50, 0xff, 0xfe, 0]), true],
+      ['empty.ndjson', Buffer.from(''), false],
+      ['cut.ndjson', Buffer.from('{"prewarm":"snap'), false],
+      ['cut.gz', gzipSync('{"prewarm":"snapshot"}').subarray(0, 20), false],
+    ]
+    for (const [name, held, isKept] of cases) {
+      const to = join(folder, name)
+      writeFileSync(to, held)
+      const { saved, reason } = await warmer.snapshots.save({ to })
+      assertEquals([saved, reason], isKept ? [false, 'it is no snapshot'] : [true, null], name)
+      assertEquals(Buffer.compare(readFileSync(to), held) === 0, isKept, name)
+      assertEquals((await warmer.snapshots.save({ to, force: true })).saved, true, name)
+    }
+  })
 
   it('that are broken load nothing at all', TIMEOUT, async () => {
     const to = join(folder, 'broken.ndjson')

@@ -134,6 +134,99 @@ describe('applyChanges', () => {
     assertEquals(await s.state(), { all: 'paused', 'optimized-films': '240000 films' })
   })
 
+  it('leaves no task without a schedule where its own was paused by hand, and the old one goes on', async () => {
+    const s = setup({ all: { cron: '0 * * * *', tasks: ['films'] } })
+    await s.apply([change()])
+    await s.scheduler.pause('optimized-films')
+    await s.scheduler.resume('all')
+    const before = await s.state()
+    await s.apply([])
+    assertEquals(await s.state(), before)
+    const again = [change({ to: 8 * MINUTE })]
+    for (let at = 1; at <= 3; at++) {
+      await assertRejects(() => s.apply(again, failing(s.scheduler, at, 'after')), PrewarmError)
+      assertEquals(await s.state(), before, String(at))
+    }
+    const touched = await s.apply(again)
+    assertEquals(touched, { added: ['optimized-films'], removed: [], paused: ['all'], resumed: ['optimized-films'] })
+    assertEquals(await s.state(), { all: 'paused', 'optimized-films': '480000 films' })
+  })
+
+  it('what was paused by hand of what a schedule warms besides stays paused', async () => {
+    const s = setup()
+    await s.apply([change()])
+    await s.scheduler.pause('optimized--all')
+    await s.apply([change({ schedule: 'optimized-films', to: 8 * MINUTE })])
+    const { all, 'optimized--all': rest } = await s.state()
+    assertEquals([all, rest], ['paused', 'paused'])
+  })
+
+  it('gives tasks that were declared since to what the paused schedule warms besides', async () => {
+    const s = setup()
+    await s.apply([change()])
+    const fresh = load({ key: 'fresh:{id}', load: () => new Map() })
+    const more = configWith({ all: { cron: '0 * * * *', jitter: '5s', priority: 7 } }, { ...tasks, fresh } as never)
+    const other = instanceOn(s.shared, more)
+    const restOn = async ({ scheduler }: typeof other) =>
+      (await scheduler.list()).find(({ name }) => name === 'optimized--all')?.spec.tasks
+    assertEquals(await restOn(other), ['users', 'rates', 'fresh'])
+    await other.scheduler.start()
+    await other.clock.advance(61 * MINUTE)
+    const ran = other.warmer.jobs.map(({ request }) => request).filter(({ schedule }) => schedule === 'optimized--all')
+    assertEquals([ran.length, ran[0]?.tasks], [1, ['users', 'rates', 'fresh']])
+    await other.scheduler.stop()
+    // And it does not fail for a task that is gone.
+    const { rates: _, ...fewer } = tasks
+    const less = instanceOn(s.shared, configWith({ all: { cron: '0 * * * *', jitter: '5s' } }, fewer as never))
+    assertEquals(await restOn(less), ['users'])
+  })
+
+  it('registers a rest where a schedule whose tasks all had one of their own has another one now', async () => {
+    const s = setup({ films: { cron: '0 * * * *', tasks: ['films'] } })
+    await s.apply([change({ schedule: 'films' })])
+    const more = configWith({ films: { cron: '0 * * * *', tasks: ['films', 'users'] } }, tasks as never)
+    const other = instanceOn(s.shared, more)
+    const touched = await applyChanges([], other.scheduler, more.tasks)
+    assertEquals(touched, { added: ['optimized--films'], removed: [], paused: [], resumed: [] })
+    const rest = (await other.scheduler.list()).find(({ name }) => name === 'optimized--films')
+    assertEquals(rest?.spec.tasks, ['users'])
+    assertEquals((await applyChanges([], other.scheduler, more.tasks)).added, [])
+  })
+
+  it('is made whole after a crash behind any of its steps', async () => {
+    const whole = await (async () => {
+      const s = setup()
+      await s.apply([change()])
+      return await s.state()
+    })()
+    for (let done = 1; done <= 2; done++) {
+      const s = setup()
+      let count = 0
+      const dying = {
+        ...failing(s.scheduler, 0, 'before'),
+        add: (...args: Parameters<Schedules['add']>) => {
+          if (++count > done) throw new Error('killed')
+          return s.scheduler.add(...args)
+        },
+        pause: () => Promise.reject(new Error('killed')),
+        remove: () => Promise.reject(new Error('killed')),
+      }
+      await assertRejects(() => s.apply([change()], dying))
+      assertEquals((await s.state()).all, '0 * * * * all')
+      await s.apply([])
+      assertEquals(await s.state(), whole, `${done} done`)
+    }
+  })
+
+  it('removes what was registered for a task that is gone', async () => {
+    const s = setup()
+    await s.apply([change()])
+    const { films: _, ...fewer } = tasks
+    const less = configWith({ all: { cron: '0 * * * *' } }, fewer as never)
+    const touched = await applyChanges([], instanceOn(s.shared, less).scheduler, less.tasks)
+    assertEquals(touched, { added: [], removed: ['optimized-films'], paused: [], resumed: [] })
+  })
+
   it('does not take the name of a schedule of the user’s', async () => {
     const s = setup()
     await s.scheduler.add('optimized-films', everyMinute())

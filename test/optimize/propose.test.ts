@@ -239,6 +239,26 @@ describe('propose, whatever is known', () => {
     )
   })
 
+  it('comes to rest where reads vary by a fifth either way', () => {
+    for (const [keys, reads] of [
+      [1500, 11_000],
+      [840, 25_000],
+      [2000, 3500],
+    ] as const) {
+      let facts = factsOf({ readsPerHour: zipf(keys, reads), ttlMs: HOUR, gapsMs: [30 * MINUTE] })
+      const limits: number[] = []
+      for (let round = 0; round < 8; round++) {
+        const readsPerHour = zipf(keys, reads * (round % 2 === 0 ? 1.2 : 0.8))
+        facts = { ...facts, readsPerHour }
+        for (const change of proposed(facts).changes) {
+          limits.push(change.to)
+          facts = withChange(facts, change)
+        }
+      }
+      assert(limits.length <= 1, `${keys} keys: ${limits}`)
+    }
+  })
+
   it('stays within its bounds, and gives reasons', () => {
     check(
       fc.property(anyFacts, (facts) => {

@@ -33,15 +33,16 @@ describe('schedules', () => {
   it('have locks of their own, also where they are called as other locks are', async () => {
     const shared = sharedAt('2026-03-01T01:30:00Z')
     const hourly = { cron: '0 * * * *' }
-    const one = instanceOn(shared, configWith({ warmup: hourly, rewarm: hourly }))
+    const one = instanceOn(shared, configWith({ warmup: hourly, rewarm: hourly, predict: hourly }))
     instances.push(one)
-    // The hit rate is low, and another instance warms at its start.
-    for (const name of ['warmup', 'rewarm']) await one.locks.acquire(name, 'another')
+    // The hit rate is low, and another instance warms at its start, and folds a window.
+    for (const name of ['warmup', 'rewarm', 'predict']) await one.locks.acquire(name, 'another')
     await one.scheduler.start()
     await one.clock.advance(HOUR)
-    assertEquals([one.warmer.jobs.length, one.skips], [2, []])
+    assertEquals([one.warmer.jobs.length, one.skips], [3, []])
     const fences = one.warmer.jobs.map(({ request }) => request.fence?.key)
-    assertEquals(fences.sort(), ['cache:warmup:fence:schedule:rewarm', 'cache:warmup:fence:schedule:warmup'])
+    const expected = ['predict', 'rewarm', 'warmup'].map((name) => `cache:warmup:fence:schedule:${name}`)
+    assertEquals(fences.sort(), expected)
   })
 
   it('run at their due times, under their lock, and are noted', async () => {

@@ -146,4 +146,9 @@ describe('bodies', () => {
     const { status, body } = await send(s, 'POST', '/warm/run', '{"params":{"constructor":1}}')
     assertEquals([status, body.code], [400, 'PARAM_INVALID'])
   })
+
+  it('are told by their length where a list is too short or too long', async () => {
+    const { body } = await send(setup(), 'POST', '/access', { reads: [] })
+    assertEquals(body.detail, "reads is 'a list of 0', expected a list of 1 to 10000 reads")
+  })
 })

@@ -63,6 +63,13 @@ describe('a snapshot in a file', () => {
     assertEquals(left.sort(), drafts.slice(1).sort())
   })
 
+  it('is not written where it would be too large to be read', async () => {
+    await at('large').write('good\n', NEVER)
+    const message = await invalid(at('large').write('x'.repeat(256 * 1024 * 1024 + 1), NEVER))
+    assertStringIncludes(message, 'large would have 268435457 bytes, expected at most 268435456')
+    assertEquals(await at('large').read(), 'good\n')
+  })
+
   it('is refused where it is damaged, cut, no text, too large, or a folder', async () => {
     const packed = gzipSync('x\n'.repeat(10_000))
     writeFileSync(join(folder, 'cut.gz'), packed.subarray(0, packed.length - 9))

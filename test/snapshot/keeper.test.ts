@@ -129,6 +129,25 @@ describe('a service’s snapshot', () => {
     assertEquals(table.held.size, 0)
   })
 
+  it('is saved also where the one that is there was saved by a clock that is ahead', async () => {
+    const desk = new Desk()
+    desk.savedAtMs = desk.clock.nowMs() + 86_400_000
+    desk.keeper.start()
+    await desk.clock.advance(120_000)
+    assertEquals(desk.saves.length, 2)
+    await desk.clock.until(desk.keeper.stop())
+  })
+
+  it('in Redis has a lock of its own, whatever its name', async () => {
+    const desk = new Desk()
+    desk.settings = { ...SETTINGS, to: 'redis:load', load: true }
+    desk.onLoad = ({ signal }) => new Promise((resolve) => signal?.addEventListener('abort', () => resolve()))
+    desk.keeper.start()
+    await desk.clock.advance(60_000)
+    assertEquals([desk.loads.length, desk.saves.length], [1, 1])
+    await desk.clock.until(desk.keeper.stop())
+  })
+
   it('is not replaced by an instance that has lost its lock', async () => {
     const desk = new Desk()
     desk.settings = { ...SETTINGS, to: 'redis:hot' }
@@ -137,7 +156,7 @@ describe('a service’s snapshot', () => {
     desk.keeper.start()
     await desk.clock.advance(60_000)
     assertEquals(desk.saves[0]?.signal?.aborted, false)
-    desk.locks.table.take('snapshot:hot')
+    desk.locks.table.take('snapshot:save:hot')
     assertEquals(desk.saves[0]?.signal?.aborted, true)
     resolve()
     await desk.clock.until(desk.keeper.stop())
