@@ -60,6 +60,8 @@ interface Leave {
 
 /** What a worker that is no longer wanted may take to close its connections, ms. */
 const RETIRE_TIMEOUT_MS = 1500
+/** How often it is asked at least whether there is room, ms. */
+const ROOM_MS = 1000
 /** Pause before a batch is sent again that only a newer worker can do, ms. */
 const BEHIND_MS = 100
 
@@ -197,6 +199,8 @@ export class Dispatcher {
     const pass = memory?.ask(lane)
     if (typeof pass === 'string') {
       if (lane.isEnded) this.#afterChange(entry)
+      // Whoever is waited for tells; should that be missed, nothing hangs.
+      else this.#later(ROOM_MS)
       return lane.isEnded ? 'ended' : pass
     }
     const permission = guard.ask(lane.task.name, lane.nextCost)

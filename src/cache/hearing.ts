@@ -51,7 +51,7 @@ export class Hearing {
     this.#options = options
     const { main, ear } = options
     for (const connection of [main, ear]) {
-      connection.redis.on('ready', () => void this.#begin())
+      connection.onReady(() => void this.#begin())
       connection.redis.on('close', () => this.#lose(connection))
     }
     // Not 'message': that makes one text of several keys.

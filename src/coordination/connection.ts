@@ -1,6 +1,6 @@
 import type { Redis, RedisOptions } from 'ioredis'
 import type { Clock } from '../clock.ts'
-import { isReply, refusedCall, unreachable } from '../store/redis-errors.ts'
+import { isReply, noDatabase, refusedCall, unreachable } from '../store/redis-errors.ts'
 import type { Script } from './types.ts'
 
 export interface ConnectionOptions {
@@ -34,9 +34,12 @@ export class Connection {
   readonly #shas = new WeakMap<Script, string>()
   readonly #waiting = new Set<{ resolve: () => void; reject: (error: unknown) => void }>()
   #wasReady = false
+  /** It is connected, and to the database that the URL names. */
+  #isReady = false
   #lastError: unknown
   /** Why the last attempt to connect failed. */
   #failure: unknown
+  readonly #onReady: (() => void)[] = []
   #isClosed = false
   #stopGreeting = () => {}
 
@@ -65,22 +68,33 @@ export class Connection {
       if (!waitsForAnother) this.#stopGreeting = clock.after(timeoutMs, () => this.cut())
     })
     this.redis.on('ready', () => {
-      this.#stopGreeting()
-      this.#wasReady = true
-      this.#failure = undefined
-      for (const { resolve } of this.#waiting) resolve()
-      this.#waiting.clear()
+      // The client itself would go on in database 0 where there is none such.
+      const { db = 0 } = this.redis.options
+      if (db === 0) return this.#begin()
+      this.redis.select(db).then(
+        () => this.redis.status === 'ready' && this.#begin(),
+        (error) => {
+          this.#lastError = noDatabase(error, options.url)
+          this.cut()
+        },
+      )
     })
     this.redis.on('close', () => {
       this.#stopGreeting()
+      this.#isReady = false
       if (!this.#wasReady || !waitsForAnother) this.#fail(this.#lastError ?? new Error('the connection was closed'))
       this.#wasReady = false
       this.#lastError = undefined
     })
   }
 
+  /** Calls `listener` whenever it has been connected, and before those who wait for it. */
+  onReady(listener: () => void): void {
+    this.#onReady.push(listener)
+  }
+
   get isReady(): boolean {
-    return this.redis.status === 'ready'
+    return this.#isReady
   }
 
   /** Resolves when it is connected; rejects when an attempt has failed. */
@@ -150,6 +164,16 @@ export class Connection {
     this.redis.disconnect()
     this.cut()
     this.#fail(new Error('it was closed'))
+  }
+
+  #begin(): void {
+    this.#stopGreeting()
+    this.#wasReady = true
+    this.#isReady = true
+    this.#failure = undefined
+    for (const listener of this.#onReady) listener()
+    for (const { resolve } of this.#waiting) resolve()
+    this.#waiting.clear()
   }
 
   #fail(error: unknown): void {

@@ -89,7 +89,7 @@ export class RedisCommands implements Commands {
         }
       }
     })
-    link.redis.on('ready', () => {
+    link.onReady(() => {
       // Without its channels a new connection would be deaf for ever.
       for (const channel of this.#channels.keys()) link.redis.subscribe(channel).catch(() => link.cut())
     })

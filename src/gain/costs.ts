@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts'
 import type { Commands, Script } from '../coordination/types.ts'
 import type { TaskCost, TaskCosts } from '../job/strategy/types.ts'
 import { LAST_KEY } from '../predict/buckets.ts'
-import { READ_HASHES, READERS_KEPT_MS, READERS_KEY } from './buckets.ts'
+import { READERS_KEPT_MS, READERS_KEY } from './buckets.ts'
 
 /** Hash: what loading a task's keys costs, as JSON of {@linkcode Sums} with `at_ms`, by task. */
 export const COSTS_KEY = 'prewarm:gain:costs'
@@ -130,7 +130,7 @@ export class CostMeter {
 
   async #ask(): Promise<Map<string, Dated>> {
     try {
-      const [flat = []] = (await this.#commands.script(READ_HASHES, [COSTS_KEY], [])) as string[][]
+      const flat = (await this.#commands.call('HGETALL', COSTS_KEY)) as string[]
       const told = new Map<string, Dated>()
       for (let at = 0; at + 1 < flat.length; at += 2) {
         const sums = sumsIn(flat[at + 1] as string)

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis'
 import type { Clock } from '../clock.ts'
 import { PrewarmError } from '../errors.ts'
 import { BEGIN_WARMING } from './changes.ts'
-import { unreachable } from './redis-errors.ts'
+import { noDatabase, unreachable } from './redis-errors.ts'
 import { runIdOf } from './redis-info.ts'
 import { WRITE_SCRIPT } from './write-script.ts'
 
@@ -25,6 +25,10 @@ export class Connection {
   readonly #clock: Clock
   #session: Session | undefined
   #isClosed = false
+  /** It is connected, and to the database that the URL names. */
+  #isReady = false
+  /** The server has no such database: waiting would not help. */
+  #isLost = false
   /** Undefined: the server is not known to have the scripts. */
   shas: Shas | undefined
   /** What went wrong last. */
@@ -34,7 +38,25 @@ export class Connection {
     this.#redis = redis
     this.#url = url
     this.#clock = clock
+    redis.on('ready', () => {
+      const { db = 0 } = redis.options
+      this.#isReady = db === 0
+      // The client itself would go on in database 0 where there is none such.
+      if (db === 0) return
+      redis.select(db).then(
+        () => {
+          this.#isReady = redis.status === 'ready'
+          this.#isLost = false
+        },
+        (error) => {
+          this.lastError = noDatabase(error, url)
+          this.#isLost = this.lastError !== error
+          this.cut()
+        },
+      )
+    })
     redis.on('close', () => {
+      this.#isReady = false
       this.shas = undefined
     })
     redis.on('error', (error) => {
@@ -73,8 +95,8 @@ export class Connection {
   /** Waits for a connection that has the scripts; false at the deadline or when `signal` aborts. */
   async ready(deadlineMs: number, signal: AbortSignal): Promise<boolean> {
     for (;;) {
-      if (this.#redis.status === 'ready' && this.shas !== undefined) return true
-      if (!(await this.#connected(deadlineMs, signal))) return false
+      if (this.#isReady && this.shas !== undefined) return true
+      if (!(await this.connected(deadlineMs, signal))) return false
       try {
         await this.#prepare()
       } catch (error) {
@@ -85,10 +107,10 @@ export class Connection {
   }
 
   /** Waits for the connection; false at the deadline or when `signal` aborts. */
-  async #connected(deadlineMs: number, signal: AbortSignal): Promise<boolean> {
+  async connected(deadlineMs: number, signal: AbortSignal): Promise<boolean> {
     for (;;) {
-      if (this.#isClosed || signal.aborted || this.#clock.nowMs() >= deadlineMs) return false
-      if (this.#redis.status === 'ready') return true
+      if (this.#isClosed || this.#isLost || signal.aborted || this.#clock.nowMs() >= deadlineMs) return false
+      if (this.#isReady) return true
       if (this.#redis.status === 'wait' || this.#redis.status === 'end') this.#redis.connect().catch(() => {})
       await this.#clock.sleep(10, signal)
     }

@@ -65,6 +65,8 @@ export class MemoryGuard {
   #granted = 0
   /** Granted, and not settled; and what of that, and granted since, Redis' next answer may not know of. */
   #unsettled = 0
+  /** Grants that are not settled. */
+  #open = 0
   #unseen = 0
   #activeSinceMs = Number.NEGATIVE_INFINITY
   #lastGrantMs = Number.NEGATIVE_INFINITY
@@ -118,7 +120,7 @@ export class MemoryGuard {
       if (this.#granted + bytes <= room / 2 || (isFresh && bytes <= room)) return 'granted'
     }
     // Where only what is on its way is in doubt, its end tells.
-    if (!isFresh || this.#unsettled === 0) void this.refresh()
+    if (!isFresh || this.#open === 0) void this.refresh()
     return 'wait'
   }
 
@@ -130,13 +132,16 @@ export class MemoryGuard {
     if (this.#mode !== 'bounded' && this.#mode !== 'blind') return NO_GRANT
     this.#granted += bytes
     this.#unsettled += bytes
+    this.#open++
     this.#unseen += bytes
     let isSettled = false
     return {
       settle: (actual = 0) => {
         if (isSettled) return
         isSettled = true
-        this.#unsettled -= bytes
+        this.#open--
+        // A sum of fractions would not come back to nothing.
+        this.#unsettled = this.#open === 0 ? 0 : this.#unsettled - bytes
         // More than was thought is gone; less will be seen by Redis.
         this.#granted += Math.max(0, actual - bytes)
       },

@@ -1,6 +1,5 @@
 import { describe, it } from 'node:test'
 import { assertAlmostEquals, assertEquals, assertRejects } from '@std/assert'
-import { READ_HASHES } from '../../src/gain/buckets.ts'
 import { ADD_COST, COST_HALF_LIFE_MS, CostMeter, type Measured } from '../../src/gain/costs.ts'
 import { GainLog } from '../../src/gain/gain-log.ts'
 import { noKeys } from '../../src/job/tally.ts'
@@ -23,7 +22,7 @@ function setup({ readers = true } = {}) {
       told.push([...args])
       return 1
     })
-    .onScript(READ_HASHES, () => [[...hash].flat()])
+    .on('HGETALL', () => [...hash].flat())
   const errors: unknown[] = []
   const meter = new CostMeter({ commands, clock, onError: (error) => errors.push(error) })
   return { clock, commands, meter, told, hash, errors, state }

@@ -46,12 +46,24 @@ describe('serveBatches', () => {
     )
   })
 
-  it('serveBatches says what keeps it from working, and closes what it has opened', async () => {
-    const { heard, closed, clock } = await executor(({ store }) => {
-      store.onConnect = () => Promise.reject(new Error('no Redis'))
+  it('serveBatches says what keeps it from working', async () => {
+    const clock = new FakeClock()
+    const [port, theirs] = portPair()
+    serveBatches(theirs, clock, () => Promise.reject(new Error('no configuration')))
+    const heard: FromWorker[] = []
+    port.onMessage((message) => heard.push(message as FromWorker))
+    port.post({ type: 'setup', setup: SETUP })
+    await turn()
+    assertEquals(heard, [{ type: 'unfit', failure: { code: 'INTERNAL', message: 'no configuration' } }])
+    assertEquals(clock.pending, 0)
+  })
+
+  it('serveBatches leaves the store alone until it has a batch', async () => {
+    let connects = 0
+    await executor(({ store }) => {
+      store.onConnect = () => void connects++
     })
-    assertEquals(heard, [{ type: 'unfit', failure: { code: 'INTERNAL', message: 'no Redis' } }])
-    assertEquals([closed, clock.pending], [['edges'], 0])
+    assertEquals(connects, 0)
   })
 
   it('serveBatches runs a batch, announcing the write before it is done', async () => {

@@ -156,6 +156,22 @@ describe('MemoryGuard', () => {
     }
   })
 
+  it('guard asks again once nothing is on its way, also where bytes are fractions', async () => {
+    const { guard, redis, log } = guarded()
+    await guard.begin()
+    const grants = [100.1, 50.7, 0.3].map((bytes) => guard.take(bytes))
+    // This answer may not know of any of them.
+    Object.assign(redis, { usedMemoryBytes: 700 })
+    await guard.refresh()
+    assertEquals(guard.room(100), 'wait')
+    for (const grant of grants) grant.settle()
+    const before = log.asked
+    assertEquals(guard.room(100), 'wait')
+    assertEquals(log.asked, before + 1)
+    await guard.refresh()
+    assertEquals(guard.room(100), 'granted')
+  })
+
   it('guard counts what is larger than was thought', async () => {
     const { guard } = guarded()
     await guard.begin()
