@@ -78,10 +78,7 @@ export class MemoryGate {
       clock,
       reserve: () => settings().reserve,
       onChange: () => this.onChange(),
-      onWarning: (text) => {
-        log.warn('{text}', { text })
-        onWarning(text)
-      },
+      onWarning,
     })
     this.#sieve = new KeySieve({ ...options, demand: () => within(options.demand, NO_DEMAND, clock) })
   }
