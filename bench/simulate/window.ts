@@ -45,7 +45,9 @@ export function windowsOf(trace: Trace, file: string, flag: string | undefined):
   const first = trace.times[0] as number
   const requests = trace.ids.length
   const timeOf = isIndex ? (at: number) => at : (at: number) => (trace.times[at] as number) - first
-  const length = isIndex ? requests / WINDOWS : (lengthOf(said) ?? naturalMs(timeOf(requests - 1) / WINDOWS))
+  const length = isIndex
+    ? Math.max(1, requests / WINDOWS)
+    : (lengthOf(said) ?? naturalMs(timeOf(requests - 1) / WINDOWS))
   const count = Math.floor(timeOf(requests - 1) / length) + 1
   if (count < 2 || requests < 2)
     throw new Mistake(

@@ -187,6 +187,22 @@ describe('simulate', () => {
     assert(said.startsWith('one: 60 windows (by the span)'), said)
   })
 
+  it('takes a trace of a few requests, and a bound of keys', async () => {
+    const few = await run(['--trace', file('few.csv', index(3)), '--json'])
+    assertEquals([few.code, JSON.parse(few.out).windows], [0, 3])
+    const trace = file('many.csv', index(6000))
+    const shareOf = ({ out }: { out: string }) =>
+      JSON.parse(out).rows.find(({ predictor }: { predictor: string }) => predictor === 'frequency').k['1000']
+    const [all, some] = [
+      await run(['--trace', trace, '--json']),
+      await run(['--trace', trace, '--json', '--keys', '100']),
+    ]
+    assert(shareOf(some) < shareOf(all) + 1e-9 && shareOf(some) > 0.8, `${shareOf(some)}, ${shareOf(all)}`)
+    const bad = await run(['--trace', trace, '--keys', '7'])
+    assertEquals([bad.code, bad.out], [2, ''])
+    assert(bad.said.includes("--keys is '7', expected a whole number from 100"), bad.said)
+  })
+
   it('says what is wrong with a flag, its value, and what to do, and prints nothing else', async () => {
     const path = file('t.csv', 'ts_ms,key\n0,a\n5000,b\n')
     const numbered = file('n.csv', index(60))
