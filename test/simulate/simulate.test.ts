@@ -94,7 +94,7 @@ describe('windowsOf', () => {
     file('MANIFEST.md', '| trace | rows | window |\n|---|---|---|\n| s | 1 | 9 h |\n| t | 3 | 15 min |\n')
     assertEquals(of(windowsOf(trace, path, undefined)), [900_000, 9, false, 'MANIFEST.md'])
     assertEquals(of(windowsOf(trace, path, '1h')), [3_600_000, 3, false, '--window'])
-    assertEquals(of(windowsOf(trace, path, 'index')), [0.05, 41, true, '--window'])
+    assertEquals(of(windowsOf(trace, path, 'index')), [1, 3, true, '--window'])
     const numbered = file('n.csv', index(600))
     assertEquals(of(windowsOf(await readTrace(numbered), numbered, undefined)), [10, 60, true, 'the span'])
   })
