@@ -27,6 +27,8 @@ export class Connection {
   #isClosed = false
   /** It is connected, and to the database that the URL names. */
   #isReady = false
+  /** It was connected before: a worker's begins with what it is first needed for. */
+  hasBegun = false
   /** The server has no such database: waiting would not help. */
   #isLost = false
   /** Undefined: the server is not known to have the scripts. */
@@ -41,11 +43,13 @@ export class Connection {
     redis.on('ready', () => {
       const { db = 0 } = redis.options
       this.#isReady = db === 0
+      this.hasBegun ||= db === 0
       // The client itself would go on in database 0 where there is none such.
       if (db === 0) return
       redis.select(db).then(
         () => {
           this.#isReady = redis.status === 'ready'
+          this.hasBegun = true
           this.#isLost = false
         },
         (error) => {

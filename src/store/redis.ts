@@ -286,6 +286,7 @@ export class RedisStore implements Store {
     add: (pipeline: ReturnType<Redis['pipeline']>, key: string) => unknown,
   ): Promise<T[]> {
     const replies: T[] = []
+    if (!this.#connection.hasBegun) await this.connect(5000)
     for (let from = 0; from < keys.length; from += CHUNK) {
       const pipeline = this.#redis.pipeline()
       for (const key of keys.slice(from, from + CHUNK)) add(pipeline, key)

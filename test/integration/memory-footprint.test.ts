@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { assert, assertEquals } from '@std/assert'
 import type { Redis } from 'ioredis'
+import { RedisStore } from '../../src/store/redis.ts'
+import { clock } from '../support/coordination.ts'
 import { bound, fillCold, fillHot, names, shareOf } from '../support/full-redis.ts'
 import { type RedisServer, startRedisServer } from '../support/servers.ts'
 import { connect, withWarmer } from '../support/warming.ts'
@@ -25,6 +27,16 @@ describe('a run that begins when Redis is full', () => {
     await server.stop()
     rmSync(folder, { recursive: true, force: true })
   }, TIMEOUT)
+
+  it('is joined by a worker whose first batch only looks', TIMEOUT, async () => {
+    const store = new RedisStore({ url: server.url, clock })
+    try {
+      const both = await Promise.all([store.ttlsMs(['none']), store.randomKeys(1)])
+      assertEquals(both, [[-2], []])
+    } finally {
+      await store.close()
+    }
+  })
 
   it('takes as little of its memory as it can: two connections, and no script', TIMEOUT, async () => {
     const file = join(folder, 'prewarm.config.ts')
