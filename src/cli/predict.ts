@@ -7,7 +7,7 @@ import { PREDICTORS, type PredictorName } from '../predict/types.ts'
 import { configuredCommand, type SharedFlags } from './command.ts'
 import { type Cli, lookInRedis, settle } from './context.ts'
 import { requireRedis } from './stats.ts'
-import { percent, table } from './table.ts'
+import { NO_READS, percent, table } from './table.ts'
 import { choiceOf, numberOf } from './values.ts'
 
 interface PredictFlags extends SharedFlags {
@@ -51,8 +51,7 @@ function hotText({ predictor, windowMs, learnedUntil, windows, keys, scores }: H
     learnedUntil === null
       ? 'nothing is learned yet, as no window has ended: these are the reads so far'
       : `learned from ${windows} windows of ${showMs(windowMs)}, the last one until ${learnedUntil}`
-  if (keys.length === 0)
-    return 'no reads are known of: read through createCache, or tell recordRead, POST /access or `prewarm learn`'
+  if (keys.length === 0) return NO_READS
   const rows = keys.map(({ key, score, task, reason }) => [key, shown(score), task, reason])
   return [
     `${predictor}: ${learned}`,

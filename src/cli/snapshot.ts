@@ -16,7 +16,7 @@ import { type Cli, settle } from './context.ts'
 import { EXIT } from './failure.ts'
 import { atMost, unlessInterrupted, watchInterrupts } from './interrupt.ts'
 import { requireRedis } from './stats.ts'
-import { table } from './table.ts'
+import { NO_READS, table } from './table.ts'
 import { durationOf, FLAG_BOUNDS, numberOf } from './values.ts'
 
 interface SaveFlags extends SharedFlags {
@@ -133,6 +133,7 @@ function exitCodeOf({ ended, failed }: LoadOutcome): number {
 }
 
 function saveText({ to, keys, saved, reason }: SaveOutcome): string {
+  if (saved && keys === 0) return `saved: no key in ${to}: ${NO_READS}`
   if (saved) return `saved: ${keys} keys in ${to}`
   return `kept: ${to} stays as it is, because ${reason}; --force replaces it all the same`
 }

@@ -1,3 +1,7 @@
+/** Where nothing is known of what users read, and what to do about it. */
+export const NO_READS =
+  'no reads are known of: read through createCache, or tell recordRead, POST /access or `prewarm learn`'
+
 /** Rows in columns; the first column to the left, numbers to the right. */
 export function table(head: readonly string[], rows: readonly (readonly (string | number | null)[])[]): string[] {
   const cells = [head, ...rows.map((row) => row.map((cell) => shown(cell ?? '-')))]

@@ -26,8 +26,18 @@ export function durationOf(flag: string, [min, max]: readonly [number, number, b
 /** A URL of one of the protocols. */
 export function urlOf(flag: string, ...protocols: readonly string[]): Parser<string> {
   return (text) => {
-    if (protocols.some((protocol) => text.startsWith(protocol)) && URL.canParse(text)) return text
+    if (protocols.some((protocol) => text.startsWith(protocol)) && isUrl(text)) return text
     throw bad(flag, text, `a URL that starts with ${protocols.join(' or ')}`)
+  }
+}
+
+/** Also of its escapes: a `%` in a password is `%25`. */
+function isUrl(text: string): boolean {
+  try {
+    const { username, password, pathname } = new URL(text)
+    return [username, password, pathname].every((part) => decodeURIComponent(part) !== undefined)
+  } catch {
+    return false
   }
 }
 

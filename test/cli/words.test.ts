@@ -1,9 +1,10 @@
 import { after, before, describe, it } from 'node:test'
-import { assert, assertEquals } from '@std/assert'
+import { assert, assertEquals, assertThrows } from '@std/assert'
 import { Redis } from 'ioredis'
 import { liveLines, progressLine } from '../../src/cli/progress.ts'
 import { withoutFlags } from '../../src/cli/spawn.ts'
 import { percent, showBytes, table } from '../../src/cli/table.ts'
+import { urlOf } from '../../src/cli/values.ts'
 import type { Encoded } from '../../src/codec/types.ts'
 import { KeySet } from '../../src/inspect/key-set.ts'
 import { usageBytes } from '../../src/inspect/memory.ts'
@@ -19,6 +20,15 @@ const progress = (more: Partial<TaskProgress>): TaskProgress => ({
   keysPerSecond: 0,
   finished: false,
   ...more,
+})
+
+describe('urlOf', () => {
+  it('takes a URL whose escapes can be read, and repeats none that can not', () => {
+    const read = urlOf('--redis', 'redis://')
+    assertEquals(read('redis://user:p%25@host/1', undefined), 'redis://user:p%25@host/1')
+    for (const text of ['redis://user:p%ZZ@host', 'redis://user:secret@host/%', 'http://host'])
+      assertThrows(() => read(text, undefined), Error, 'expected a URL that starts with redis://')
+  })
 })
 
 describe('table', () => {
