@@ -1,6 +1,7 @@
 import type { Redis, RedisOptions } from 'ioredis'
 import type { Clock } from '../clock.ts'
-import { isReply, noDatabase, refusedCall, unreachable } from '../store/redis-errors.ts'
+import { whenSelected } from '../store/database.ts'
+import { isReply, refusedCall, unreachable } from '../store/redis-errors.ts'
 import type { Script } from './types.ts'
 
 export interface ConnectionOptions {
@@ -67,17 +68,12 @@ export class Connection {
       // A server that takes the connection and then says nothing: no call would ever cut it.
       if (!waitsForAnother) this.#stopGreeting = clock.after(timeoutMs, () => this.cut())
     })
-    this.redis.on('ready', () => {
-      // The client itself would go on in database 0 where there is none such.
-      const { db = 0 } = this.redis.options
-      if (db === 0) return this.#begin()
-      this.redis.select(db).then(
-        () => this.redis.status === 'ready' && this.#begin(),
-        (error) => {
-          this.#lastError = noDatabase(error, options.url)
-          this.cut()
-        },
-      )
+    whenSelected(this.redis, options.url, {
+      begin: () => this.#begin(),
+      refuse: (error) => {
+        this.#lastError = error
+        this.cut()
+      },
     })
     this.redis.on('close', () => {
       this.#stopGreeting()

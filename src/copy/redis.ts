@@ -3,8 +3,9 @@ import { Redis } from 'ioredis'
 import type { Clock } from '../clock.ts'
 import { Connection } from '../coordination/connection.ts'
 import type { Script } from '../coordination/types.ts'
-import { isPrewarmError, PrewarmError, redact } from '../errors.ts'
+import { PrewarmError } from '../errors.ts'
 import { BEGIN_WARMING } from '../store/changes.ts'
+import { isNoDatabase } from '../store/database.ts'
 import { isReply } from '../store/redis-errors.ts'
 import { runIdOf } from '../store/redis-info.ts'
 import { versionKey } from '../store/write-script.ts'
@@ -39,10 +40,12 @@ export class RedisEnd implements CopySource, CopyTarget {
 
   /** @throws {PrewarmError} `USAGE` for a database that the server has not, `STORE_*` */
   async server(): Promise<ServerFacts> {
-    await this.#select()
     const [server, memory, time] = await this.#run('INFO', (redis) =>
       Promise.all([redis.info('server'), redis.info('memory'), redis.time()]),
-    )
+    ).catch((error) => {
+      // Both URLs were given with the command.
+      throw isNoDatabase(error) ? new PrewarmError('USAGE', error.message, { cause: error }) : error
+    })
     for (const script of [DUMP, RESTORE]) {
       const sha = await this.#run('SCRIPT LOAD', (redis) => redis.script('LOAD', script.text))
       this.#shas.set(script, String(sha))
@@ -135,17 +138,6 @@ export class RedisEnd implements CopySource, CopyTarget {
   /** Safe to call twice; what waits fails. */
   close(): void {
     this.#connection.close()
-  }
-
-  /** The client goes on in database 0 where there is none such. */
-  async #select(): Promise<void> {
-    try {
-      await this.#run('SELECT', (redis) => redis.select(redis.options.db ?? 0))
-    } catch (error) {
-      if (!isPrewarmError(error) || !/not an integer|DB index|out of range/.test(error.message)) throw error
-      const message = `The server has no such database as ${redact(this.url)} names: end the URL with one that is there, as in /0`
-      throw new PrewarmError('USAGE', message, { cause: error })
-    }
   }
 
   #run<T>(name: string, work: (redis: Redis) => Promise<T>): Promise<T> {

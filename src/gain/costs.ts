@@ -1,5 +1,6 @@
 import type { BatchReport } from '../batch.ts'
 import type { Clock } from '../clock.ts'
+import { Recent } from '../coordination/recent.ts'
 import type { Commands, Script } from '../coordination/types.ts'
 import type { TaskCost, TaskCosts } from '../job/strategy/types.ts'
 import { LAST_KEY } from '../predict/buckets.ts'
@@ -64,7 +65,7 @@ export class CostMeter {
   readonly #onError: (error: unknown) => void
   /** Not in Redis yet. */
   readonly #unsent = new Map<string, Dated>()
-  #last: { atMs: number; told: Promise<Map<string, Dated>> } | undefined
+  readonly #told: Recent<Map<string, Dated>>
 
   constructor({
     commands,
@@ -78,6 +79,7 @@ export class CostMeter {
     this.#commands = commands
     this.#clock = clock
     this.#onError = onError
+    this.#told = new Recent({ clock, holdsMs: FRESH_MS, ask: () => this.#ask() })
   }
 
   /** Takes in a batch that has ended. Keys that could not be loaded do not count; the time they took is not theirs to tell. */
@@ -102,16 +104,13 @@ export class CostMeter {
         // Also where nobody tells of reads yet: the first one may come later.
         if (!isTold) this.#hold(task, sums)
       }
-      if (isTold) this.#last = undefined
+      if (isTold) this.#told.forget()
     }
   }
 
   /** An answer of the last ten seconds may be given again. Never throws: where Redis can't be asked, what this process measured. */
   async read(): Promise<TaskCosts> {
-    const nowMs = this.#clock.nowMs()
-    if (this.#last === undefined || nowMs - this.#last.atMs >= FRESH_MS || nowMs < this.#last.atMs)
-      this.#last = { atMs: nowMs, told: this.#ask() }
-    const told = await this.#last.told
+    const told = await this.#told.read()
     const costs = new Map<string, TaskCost>()
     for (const task of new Set([...told.keys(), ...this.#unsent.keys()])) {
       const all = [told.get(task), this.#unsent.get(task)].flatMap((sums) => sums ?? [])

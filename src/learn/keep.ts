@@ -1,30 +1,9 @@
-import type { Commands, Script } from '../coordination/types.ts'
-import { BUCKET_KEYS, bucketKey, bucketOf, KEPT_MS, LAST_KEY } from '../predict/buckets.ts'
+import type { Commands } from '../coordination/types.ts'
+import { AT_LEAST_READS, BUCKET_KEYS, bucketKey, bucketOf, KEPT_MS, LAST_KEY } from '../predict/buckets.ts'
 import type { Count } from '../predict/hot-counts.ts'
 
 /** Keys of one script call: it blocks the server while it runs. */
 const CHUNK = 1000
-
-/**
- * Makes sure that a bucket counts at least so many reads of each key: what is learned twice, or was counted by a cache as well,
- * counts once.
- *
- * KEYS: the bucket, the last reads. ARGV: keys to keep, ms to keep them; then for each key its name, its reads, its last read.
- */
-export const AT_LEAST_READS: Script = {
-  text: `
-local most = tonumber(ARGV[1])
-for at = 3, #ARGV, 3 do
-  redis.call('ZADD', KEYS[1], 'GT', ARGV[at + 1], ARGV[at])
-  redis.call('ZADD', KEYS[2], 'GT', ARGV[at + 2], ARGV[at])
-end
-for _, key in ipairs(KEYS) do
-  redis.call('ZREMRANGEBYRANK', key, 0, -(most + 1))
-  redis.call('PEXPIRE', key, ARGV[2])
-end
-return redis.call('ZCARD', KEYS[1])
-`,
-}
 
 /** True if the access log would keep a read of that time. */
 export function isKept(atMs: number, nowMs: number): boolean {

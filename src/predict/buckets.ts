@@ -31,16 +31,18 @@ return redis.call('PEXPIRE', KEYS[1], ARGV[1])
 `,
 }
 
-/**
- * Adds reads to a bucket.
- *
- * KEYS: the bucket, the last reads. ARGV: keys to keep, ms to keep them; then for each key its name, its reads, its last read.
- */
-export const ADD_READS: Script = {
-  text: `
+/** Adds reads to a bucket. */
+export const ADD_READS = readsScript("'ZINCRBY', KEYS[1], ARGV[at + 1], ARGV[at]")
+/** Makes sure that a bucket counts at least so many reads of each key: what is told twice counts once. */
+export const AT_LEAST_READS = readsScript("'ZADD', KEYS[1], 'GT', ARGV[at + 1], ARGV[at]")
+
+/** KEYS: the bucket, the last reads. ARGV: keys to keep, ms to keep them; then for each key its name, its reads, its last read. */
+function readsScript(count: string): Script {
+  return {
+    text: `
 local most = tonumber(ARGV[1])
 for at = 3, #ARGV, 3 do
-  redis.call('ZINCRBY', KEYS[1], ARGV[at + 1], ARGV[at])
+  redis.call(${count})
   redis.call('ZADD', KEYS[2], 'GT', ARGV[at + 2], ARGV[at])
 end
 for _, key in ipairs(KEYS) do
@@ -49,4 +51,5 @@ for _, key in ipairs(KEYS) do
 end
 return redis.call('ZCARD', KEYS[1])
 `,
+  }
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { Recent } from '../coordination/recent.ts'
 import type { Commands } from '../coordination/types.ts'
 import { BUCKET_MS } from './buckets.ts'
 import { readWindow } from './windows.ts'
@@ -22,9 +23,7 @@ const FRESH_MS = 10_000
 /** Tells how often keys were read in the last hour, by the access log in Redis. */
 export class DemandReader {
   readonly #commands: Commands
-  readonly #clock: Clock
-  readonly #onError: (error: unknown) => void
-  #last: { atMs: number; demand: Promise<Demand> } | undefined
+  readonly #recent: Recent<Demand>
 
   constructor({
     commands,
@@ -36,22 +35,18 @@ export class DemandReader {
     onError?: (error: unknown) => void
   }) {
     this.#commands = commands
-    this.#clock = clock
-    this.#onError = onError
+    const ask = (nowMs: number) =>
+      this.#ask(nowMs).catch((error) => {
+        onError(error)
+        this.#recent.forget()
+        return NO_DEMAND
+      })
+    this.#recent = new Recent({ clock, holdsMs: FRESH_MS, ask })
   }
 
   /** An answer of the last ten seconds may be given again. Never throws: nothing is known where Redis can't be asked. */
   read(): Promise<Demand> {
-    const nowMs = this.#clock.nowMs()
-    if (this.#last === undefined || nowMs - this.#last.atMs >= FRESH_MS || nowMs < this.#last.atMs) {
-      const demand = this.#ask(nowMs).catch((error) => {
-        this.#onError(error)
-        this.#last = undefined
-        return NO_DEMAND
-      })
-      this.#last = { atMs: nowMs, demand }
-    }
-    return this.#last.demand
+    return this.#recent.read()
   }
 
   async #ask(nowMs: number): Promise<Demand> {

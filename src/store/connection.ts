@@ -2,7 +2,8 @@ import type { Redis } from 'ioredis'
 import type { Clock } from '../clock.ts'
 import { PrewarmError } from '../errors.ts'
 import { BEGIN_WARMING } from './changes.ts'
-import { noDatabase, unreachable } from './redis-errors.ts'
+import { isNoDatabase, whenSelected } from './database.ts'
+import { unreachable } from './redis-errors.ts'
 import { runIdOf } from './redis-info.ts'
 import { WRITE_SCRIPT } from './write-script.ts'
 
@@ -40,24 +41,17 @@ export class Connection {
     this.#redis = redis
     this.#url = url
     this.#clock = clock
-    redis.on('ready', () => {
-      const { db = 0 } = redis.options
-      this.#isReady = db === 0
-      this.hasBegun ||= db === 0
-      // The client itself would go on in database 0 where there is none such.
-      if (db === 0) return
-      redis.select(db).then(
-        () => {
-          this.#isReady = redis.status === 'ready'
-          this.hasBegun = true
-          this.#isLost = false
-        },
-        (error) => {
-          this.lastError = noDatabase(error, url)
-          this.#isLost = this.lastError !== error
-          this.cut()
-        },
-      )
+    whenSelected(redis, url, {
+      begin: () => {
+        this.#isReady = true
+        this.hasBegun = true
+        this.#isLost = false
+      },
+      refuse: (error) => {
+        this.lastError = error
+        this.#isLost = isNoDatabase(error)
+        this.cut()
+      },
     })
     redis.on('close', () => {
       this.#isReady = false

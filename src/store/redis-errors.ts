@@ -32,20 +32,6 @@ export function refusing(name: string): (error: Error) => never {
   }
 }
 
-/** What a client hears that went to database 0, as the server has not the one that its URL names. */
-export function noDatabase(error: unknown, url: string): unknown {
-  const { message } = error as Error
-  if (!/not an integer|DB index|out of range/.test(message)) return error
-  const fix = 'end the URL with one that it has, as in /0'
-  return new PrewarmError(
-    'STORE_UNREACHABLE',
-    `Redis has no such database as ${redact(url)} names (${message}): ${fix}`,
-    {
-      cause: error,
-    },
-  )
-}
-
 export function isReply(error: Error): boolean {
   return error.name === 'ReplyError'
 }
